@@ -95,8 +95,8 @@ def key_columns(table: Table, on: str | Sequence[str] | Mapping[str, str]) -> Ke
     ``uscc``
         Unified social credit code of GB 32100-2015, 18 characters with a valid check character.
 
-    Fill characters (white space, dashes, invisible characters, for ``phone`` also brackets and dots) inside the
-    last three are dropped.
+    White space, dashes and invisible characters inside the last three are dropped, for ``phone`` also
+    brackets and dots.
     """
     pairs = _pairs(table, on)
     texts, reports = [], []
@@ -129,7 +129,9 @@ def _pairs(table: Table, on: str | Sequence[str] | Mapping[str, str]) -> list[tu
         if kind not in KINDS:
             close = difflib.get_close_matches(str(kind), KINDS, 1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise InputError(f"column {name!r} is given the unknown kind {kind!r}: take one of {', '.join(KINDS)}{hint}")
+            raise InputError(
+                f"column {name!r} is given the unknown kind {kind!r}: take one of {', '.join(KINDS)}{hint}"
+            )
     return pairs
 
 
@@ -228,10 +230,8 @@ def _as_text(piece: pa.Array) -> tuple[pa.LargeStringArray, Flags]:
     return piece.cast(pa.large_string()), null
 
 
-def canonical(
-    kind: Kind, text: pa.LargeStringArray
-) -> tuple[pa.LargeStringArray, int, pa.LargeStringArray]:
-    """Canonical text, null where invalid; how many rows were blank; and the normalised text of invalid rows."""
+def canonical(kind: Kind, text: pa.LargeStringArray) -> tuple[pa.LargeStringArray, int, pa.LargeStringArray]:
+    """Canonical text, null where invalid; how many rows were blank; the normalised text of invalid rows."""
     dirty = strings.present(text) & ~kind.canonical(text)
     if not dirty.any():
         return text, 0, text.slice(0, 0)

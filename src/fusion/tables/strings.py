@@ -1,7 +1,7 @@
 """Columns of text as columns of bytes: the few whole-column string operations that keys need.
 
-An Arrow string column is one run of UTF-8 bytes and one run of offsets. Numpy looks at both in place, so a column
-that is already clean costs a few passes over its bytes and no copy.
+An Arrow string column is one run of UTF-8 bytes and one run of offsets. Numpy looks at both in place, so a
+column that is already clean costs a few passes over its bytes and no copy.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def only(text: pa.LargeStringArray, flags: Flags) -> pa.LargeStringArray:
 
 def widths(text: pa.LargeStringArray) -> NDArray[np.int64]:
     """Bytes of each row; means nothing for a null row."""
-    return np.diff(raw(text)[1])
+    ends = raw(text)[1]
+    return np.subtract(ends[1:], ends[:-1])
 
 
 def is_ascii(text: pa.LargeStringArray) -> bool:
@@ -97,9 +98,7 @@ def from_width(rows: Bytes) -> pa.LargeStringArray:
     )
 
 
-def replace_rows(
-    text: pa.LargeStringArray, where: Flags, values: pa.LargeStringArray
-) -> pa.LargeStringArray:
+def replace_rows(text: pa.LargeStringArray, where: Flags, values: pa.LargeStringArray) -> pa.LargeStringArray:
     """The column with the rows flagged in `where` replaced, in order, by `values`."""
     return pc.replace_with_mask(text, mask(where), values)
 
@@ -119,8 +118,8 @@ def normalise(text: pa.LargeStringArray) -> pa.LargeStringArray:
 def fold_case(text: pa.LargeStringArray) -> pa.LargeStringArray:
     """Full Unicode case folding followed by NFKC; the column has no nulls.
 
-    Arrow has lower-casing only, which leaves the sharp s and the final sigma apart from their equals. The column
-    goes through Python's folding as one string.
+    Arrow has lower-casing only, which leaves the sharp s and the final sigma apart from their equals. The
+    column goes through Python's folding as one string.
     """
     if is_ascii(text):
         return pc.ascii_lower(text)
