@@ -59,7 +59,7 @@ class Kind(NamedTuple):
 
 
 def _flag_width(text: pa.LargeStringArray, width: int, test: Callable[[Bytes], Flags]) -> Flags:
-    """Rows of `width` bytes that pass `test`, which sees them as (width, rows), a contiguous line a position."""
+    """Rows of `width` bytes that pass `test`, which sees one contiguous line a position: (width, rows)."""
     rows, view = strings.of_width(text, width)
     flags = np.zeros(len(text), np.bool_)
     flags[rows] = test(np.ascontiguousarray(view.T))

@@ -52,8 +52,8 @@ def only(text: pa.LargeStringArray, flags: Flags) -> pa.LargeStringArray:
 
 def widths(text: pa.LargeStringArray) -> NDArray[np.int64]:
     """Bytes of each row; means nothing for a null row."""
-    ends = raw(text)[1]
-    return np.subtract(ends[1:], ends[:-1])
+    sizes: NDArray[np.int64] = np.diff(raw(text)[1])
+    return sizes
 
 
 def is_ascii(text: pa.LargeStringArray) -> bool:
@@ -71,7 +71,8 @@ def count_bytes(text: pa.LargeStringArray, wanted: Flags) -> NDArray[np.int64]:
         return np.zeros(len(text), np.int64)
     running = np.zeros(hits.size + 1, np.int64)
     np.cumsum(hits, out=running[1:])
-    return np.diff(running[ends - ends[0]])
+    counts: NDArray[np.int64] = np.diff(running[ends - ends[0]])
+    return counts
 
 
 def of_width(text: pa.LargeStringArray, width: int) -> tuple[NDArray[np.int64], Bytes]:

@@ -50,8 +50,8 @@ class Table(ABC):
         Parameters
         ----------
         source : pandas.DataFrame, pyarrow.Table, pyarrow.RecordBatch, polars.DataFrame, str or os.PathLike
-            A path ends in ``.csv`` or ``.parquet``. A CSV file is UTF-8 with a header line, and its columns are
-            all text: leading zeros and long numbers survive, empty cells are nulls to a key.
+            A path ends in ``.csv`` or ``.parquet``. A CSV file is UTF-8 with a header line. Its columns are
+            all text: leading zeros and long numbers survive, and empty cells are nulls to a key.
 
         Raises
         ------
@@ -228,7 +228,8 @@ class _Pandas(Table):
         import pandas as pd
 
         index = self._frame.index
-        if index.equals(pd.RangeIndex(self.rows)) and isinstance(index, pd.RangeIndex) and index.name is None:
+        default = isinstance(index, pd.RangeIndex) and index.equals(pd.RangeIndex(self.rows))
+        if default and index.name is None:
             return []
         unnamed = "index" if index.nlevels == 1 else "level_{}"
         names: list[str] = []
