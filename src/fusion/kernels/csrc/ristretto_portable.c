@@ -1,0 +1,3 @@
+#include "ristretto.h"
+
+const fusion_ristretto fusion_ristretto_portable = {.name = "portable"};
