@@ -27,7 +27,7 @@ lint: dev-environment
 	@.venv/bin/lint-imports --no-logo
 
 docs: dev-environment
-	@.venv/bin/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 	@echo 'The documentation is in site/index.html'
 
 examples-environment:

@@ -38,7 +38,9 @@ class Machine:
     def command(self, name: str, body: str) -> None:
         script(self.bin / name, body)
 
-    def python(self, name: str = "python3", *, old: bool = False, venv: bool = True, headers: bool = True) -> None:
+    def python(
+        self, name: str = "python3", *, old: bool = False, venv: bool = True, headers: bool = True
+    ) -> None:
         """A Python that answers the questions as told and is otherwise the one running this test."""
         answers = []
         if old:
@@ -132,7 +134,9 @@ def test_a_compiler_that_cannot_compile_is_named(machine: Machine) -> None:
     machine.command("broken-cc", "exit 1")
     done = machine.preflight(CC="broken-cc")
     assert done.returncode == 1
-    assert done.stderr.startswith("missing: a C11 compiler that works (tried: broken-cc; CC=... names another).")
+    assert done.stderr.startswith(
+        "missing: a C11 compiler that works (tried: broken-cc; CC=... names another)."
+    )
 
 
 def test_only_the_tests_need_the_sanitizers(machine: Machine) -> None:
@@ -144,7 +148,7 @@ def test_only_the_tests_need_the_sanitizers(machine: Machine) -> None:
 
 
 class Checkout:
-    """A copy of what the environment script reads, with a Python that writes down what it is asked to install."""
+    """A copy of what the environment script reads, with a Python that notes what it is asked to install."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "a check out"
@@ -196,7 +200,8 @@ def test_the_second_run_installs_nothing(checkout: Checkout) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["pyproject.toml", "setup.py", "src/fusion/kernels/_build.py", "src/fusion/kernels/csrc/ristretto.h"]
+    "name",
+    ["pyproject.toml", "setup.py", "src/fusion/kernels/_build.py", "src/fusion/kernels/csrc/ristretto.h"],
 )
 def test_a_changed_source_of_the_build_installs_again(checkout: Checkout, name: str) -> None:
     checkout("dev")
