@@ -1,7 +1,7 @@
 """What an operation is doing, as events. Nothing below the command line knows about screens.
 
-    with fusion.progress.listen(print):
-        fusion.psi.intersect(peer, table, on=["id_number"])
+with fusion.progress.listen(print):
+    fusion.psi.intersect(peer, table, on=["id_number"])
 """
 
 from __future__ import annotations
