@@ -38,9 +38,7 @@ class Machine:
     def command(self, name: str, body: str) -> None:
         script(self.bin / name, body)
 
-    def python(
-        self, name: str = "python3", *, old: bool = False, venv: bool = True, headers: bool = True
-    ) -> None:
+    def python(self, name: str = "python3", *, old: bool = False, venv: bool = True, headers: bool = True) -> None:
         """A Python that answers the questions as told and is otherwise the one running this test."""
         answers = []
         if old:
@@ -125,18 +123,14 @@ def test_a_python_asked_for_is_not_replaced(machine: Machine) -> None:
     done = machine.preflight(PYTHON="python3.13")
     assert done.stderr.startswith("missing: the headers of Python 3.")
     done = machine.preflight(PYTHON="python3.99")
-    assert done.stderr == (
-        "missing: PYTHON=python3.99 is not a Python 3.11 or later; name one that is, or unset it\n"
-    )
+    assert done.stderr == ("missing: PYTHON=python3.99 is not a Python 3.11 or later; name one that is, or unset it\n")
 
 
 def test_a_compiler_that_cannot_compile_is_named(machine: Machine) -> None:
     machine.command("broken-cc", "exit 1")
     done = machine.preflight(CC="broken-cc")
     assert done.returncode == 1
-    assert done.stderr.startswith(
-        "missing: a C11 compiler that works (tried: broken-cc; CC=... names another)."
-    )
+    assert done.stderr.startswith("missing: a C11 compiler that works (tried: broken-cc; CC=... names another).")
 
 
 def test_only_the_tests_need_the_sanitizers(machine: Machine) -> None:

@@ -26,9 +26,7 @@ NOT_SOURCE = shutil.ignore_patterns(
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
     """Run one command away from the checkout; its output is part of the failure when it fails."""
     kept = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
-    done = subprocess.run(
-        command, cwd=cwd, env={**kept, **environment}, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=cwd, env={**kept, **environment}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
