@@ -95,6 +95,7 @@ class Channel:
         self._in_use = threading.Lock()
         self._number = 0
         self._receipt: Receipt | None = None
+        self._session: Session | None = None
         self._reset("")
 
     def __repr__(self) -> str:
@@ -271,7 +272,7 @@ class Channel:
     def _reset(self, operation: str) -> None:
         self._operation = operation
         self._transcript = Transcript()
-        self._session: Session | None = None
+        self._session = None
         self._sent = self._received = 0
         self._limit = time.monotonic() + 60 * self._timeout
         self._done = self._total = 0

@@ -130,7 +130,7 @@ def _meet(party: Party, wanted: list[Peer], expires: float, *, is_probe: bool) -
             for peer in wanted:
                 progress.emit(progress.Event(party.name, "connect", f"waiting for {peer.name}"))
                 if peer.address is not None:
-                    links.append(_dial(party, peer, expires, is_probe=is_probe))
+                    links.append(_dial(party, peer, peer.address, expires, is_probe=is_probe))
                 else:
                     links.append(arrivals.wait(peer, expires))
     except BaseException:
@@ -174,13 +174,12 @@ def _introduce(party: Party, peers: Sequence[Peer], sock: socket.socket, *, serv
     return _Link(peer, mailbox, transport, hello)
 
 
-def _dial(party: Party, peer: Peer, expires: float, *, is_probe: bool) -> _Link:
-    assert peer.address is not None
-    address = host_and_port(peer.address)
+def _dial(party: Party, peer: Peer, address: str, expires: float, *, is_probe: bool) -> _Link:
+    host, port = host_and_port(address)
     reason = "it did not answer"
     while (remaining := expires - time.monotonic()) > 0:
         try:
-            sock = socket.create_connection(address, timeout=min(remaining, _HANDSHAKE))
+            sock = socket.create_connection((host, port), timeout=min(remaining, _HANDSHAKE))
         except OSError as error:
             reason = error.strerror or type(error).__name__
         else:
@@ -197,22 +196,17 @@ def _dial(party: Party, peer: Peer, expires: float, *, is_probe: bool) -> _Link:
                 sock.close()
                 reason = str(error)
         time.sleep(min(_RETRY, max(expires - time.monotonic(), 0.0)))
-    raise TransportError(
-        f"cannot reach {peer.name} at {peer.address} ({reason}); start its side, and check the address"
-    )
+    raise TransportError(f"cannot reach {peer.name} at {address} ({reason}); start its side, and check the address")
 
 
 class _Arrivals:
     """Peers that have dialled us, and why strangers were turned away."""
 
-    def __init__(self, listen: str) -> None:
+    def __init__(self, listen: str, peers: Sequence[Peer]) -> None:
         self._listen = listen
-        self._queues: dict[str, queue.SimpleQueue[_Link]] = {}
+        self._queues: dict[str, queue.SimpleQueue[_Link]] = {peer.name: queue.SimpleQueue() for peer in peers}
         self.refused: FusionError | None = None
         self.stopped = threading.Event()
-
-    def expect(self, peer: Peer) -> None:
-        self._queues[peer.name] = queue.SimpleQueue()
 
     def arrived(self, link: _Link) -> None:
         self._queues[link.peer.name].put(link)
@@ -227,23 +221,20 @@ class _Arrivals:
         turned_away = f"; somebody was turned away: {self.refused}" if self.refused else ""
         raise TransportError(f"{peer.name} did not connect to {self._listen} in time; start its side{turned_away}")
 
-    def drain(self) -> Iterator[_Link]:
-        for waiting in self._queues.values():
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    yield waiting.get_nowait()
+    def close(self) -> None:
+        """Hang up on whoever arrived and is not waited for any more."""
+        for arrived in self._queues.values():
+            while not arrived.empty():
+                arrived.get_nowait().transport.close()
 
 
 @contextlib.contextmanager
 def _listen(party: Party, peers: list[Peer], *, is_probe: bool) -> Iterator[_Arrivals]:
-    arrivals = _Arrivals(party.listen or "")
-    if not peers:
+    arrivals = _Arrivals(party.listen or "", peers)
+    if not peers or party.listen is None:  # a peer without an address implies `listen`
         yield arrivals
         return
-    assert party.listen is not None
     host, port = host_and_port(party.listen)
-    for peer in peers:
-        arrivals.expect(peer)
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         server = socket.create_server((host, port), family=family, backlog=64)
@@ -288,5 +279,4 @@ def _listen(party: Party, peers: list[Peer], *, is_probe: bool) -> Iterator[_Arr
         arrivals.stopped.set()
         thread.join()
         server.close()
-        for link in arrivals.drain():
-            link.transport.close()
+        arrivals.close()

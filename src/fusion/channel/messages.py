@@ -40,11 +40,7 @@ _MAX_MESSAGE = 1 << 16
 Rows = npt.NDArray[np.uint8]
 
 
-class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=False):
-    """Base of everything that travels as msgpack."""
-
-
-class Hello(_Message, tag="hello"):
+class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="hello"):
     """First words on a connection. ``probe`` only asks whether somebody answers."""
 
     wire: int
@@ -54,7 +50,7 @@ class Hello(_Message, tag="hello"):
     probe: bool
 
 
-class Opening(_Message, tag="opening"):
+class Opening(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="opening"):
     """What one side believes is about to be computed. Everything but ``rows`` and ``nonce`` must be equal on both."""
 
     operation: str
@@ -65,7 +61,7 @@ class Opening(_Message, tag="opening"):
     nonce: bytes
 
 
-class Heartbeat(_Message, tag="heartbeat"):
+class Heartbeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="heartbeat"):
     """``state`` is "idle" outside an operation, "waiting" for the other side, or "busy" computing."""
 
     operation: str
@@ -73,7 +69,7 @@ class Heartbeat(_Message, tag="heartbeat"):
     state: str
 
 
-class Finish(_Message, tag="finish"):
+class Finish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="finish"):
     """SHA-256 of everything sent and received in this operation, and of the result where both hold the same one."""
 
     sent: bytes
@@ -81,7 +77,7 @@ class Finish(_Message, tag="finish"):
     result: bytes
 
 
-class Abort(_Message, tag="abort"):
+class Abort(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="abort"):
     """The class of the exception and the announced field it concerns; never a message, never a value."""
 
     error: str

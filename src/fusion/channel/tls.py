@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 import time
+from typing import cast
 
 from fusion.channel import messages
 from fusion.channel.frames import Frame, Kind, Parser
@@ -173,7 +174,7 @@ class TlsTransport:
                 self._heard = now  # it is we who are not listening
             elif now - self._heard > self._silence:
                 raise TransportError(
-                    f"nothing heard from {self._peer} for {self._silence:.0f} s: its process, its machine or the network is gone"
+                    f"nothing heard from {self._peer} for {self._silence:.0f} s: its process, machine or network is gone"
                 )
             if now - self._spoke >= HEARTBEAT:
                 self._beat()
@@ -239,7 +240,7 @@ class TlsTransport:
         while True:
             space = parser.space()
             try:
-                got = plain.read(len(space), space)
+                got = cast(int, plain.read(len(space), space))  # a count, given a buffer
             except ssl.SSLWantReadError:
                 return True
             except ssl.SSLZeroReturnError:
