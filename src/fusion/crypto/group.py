@@ -9,6 +9,7 @@ import hmac
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 
@@ -105,6 +106,9 @@ class Scalar:
         return hmac.compare_digest(self.to_bytes(), other.to_bytes())
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> NoReturn:
+        raise InputError("a scalar may be secret and is not pickled; store to_bytes() where it is safe")
 
     def __repr__(self) -> str:
         return "Scalar(<redacted>)"
