@@ -33,15 +33,18 @@ static block allocate(size_t size)
     return b;
 }
 
+static uint8_t digit(char c)
+{
+    if (c >= '0' && c <= '9') return (uint8_t)(c - '0');
+    if (c < 'a' || c > 'f') fail("not hexadecimal");
+    return (uint8_t)(c - 'a' + 10);
+}
+
 static block parse(const char *hex, size_t digits)
 {
     if (digits == 1 && hex[0] == '-') return allocate(0);
     block b = allocate(digits / 2);
-    for (size_t i = 0; i < b.size; i++) {
-        unsigned value;
-        if (sscanf(hex + 2 * i, "%2x", &value) != 1) fail("not hexadecimal");
-        b.bytes[i] = (uint8_t)value;
-    }
+    for (size_t i = 0; i < b.size; i++) b.bytes[i] = (uint8_t)(digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
     return b;
 }
 
