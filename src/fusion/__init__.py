@@ -28,7 +28,7 @@ __version__ = "0.1.0"
 _SUBPACKAGES = ("channel", "crypto", "kernels", "progress", "psi", "scenarios", "tables")
 _FUNCTIONS = {"connect": "fusion.channel.connect", "simulate": "fusion.channel.simulate"}
 
-__all__ = [  # noqa: RUF022 - errors from root to leaf
+__all__ = [
     "FusionError",
     "InputError",
     "MismatchError",

@@ -1,7 +1,7 @@
 """What an operation is doing, as events. Nothing below the command line knows about screens.
 
-    with fusion.progress.listen(print):
-        fusion.psi.intersect(peer, table, on=["id_number"])
+with fusion.progress.listen(print):
+    fusion.psi.intersect(peer, table, on=["id_number"])
 """
 
 from __future__ import annotations
@@ -37,26 +37,23 @@ class Event:
     total: int = 0
 
 
-_listeners: tuple[Callable[[Event], None], ...] = ()
+_listeners: list[Callable[[Event], None]] = []
 _lock = threading.Lock()
 
 
 @contextlib.contextmanager
 def listen(callback: Callable[[Event], None]) -> Iterator[None]:
     """Call ``callback`` with every event of this process while the block runs, from whichever thread emits it."""
-    global _listeners
     with _lock:
-        _listeners = (*_listeners, callback)
+        _listeners.append(callback)
     try:
         yield
     finally:
         with _lock:
-            kept = list(_listeners)
-            kept.remove(callback)
-            _listeners = tuple(kept)
+            _listeners.remove(callback)
 
 
 def emit(event: Event) -> None:
     """Tell every listener."""
-    for callback in _listeners:
+    for callback in tuple(_listeners):
         callback(event)
