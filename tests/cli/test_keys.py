@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import tomllib
 
@@ -18,7 +17,7 @@ def test_writes_an_identity_that_only_its_owner_reads(fusion, tmp_path, monkeypa
     assert ran.err == ""
     path = tmp_path / "hospital.key"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert os.listdir(tmp_path) == ["hospital.key"]
+    assert [file.name for file in tmp_path.iterdir()] == ["hospital.key"]
     identity = Identity.load(path)
     assert identity.name == "hospital"
     assert identity.fingerprint in ran.out
@@ -55,7 +54,7 @@ def test_refuses_names_that_cannot_be(fusion, tmp_path, name):
     ran = fusion("keygen", name, "--out", tmp_path / "key.pem")
     assert ran.code == 1
     assert ran.one_line
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_folder_that_is_not_there(fusion, tmp_path):

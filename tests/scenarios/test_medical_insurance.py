@@ -99,14 +99,13 @@ def test_the_figures_are_those_of_the_experiment(people: pd.DataFrame) -> None:
 
 
 def test_health_is_of_the_first_year_even_where_it_is_missing(people: pd.DataFrame) -> None:
-    assert people["ghindx"].isna().sum() == pd.read_csv(medical_insurance._records()).sort_values("year").groupby(
-        "zper"
-    ).head(1)["ghindx"].isna().sum()
+    assert (
+        people["ghindx"].isna().sum()
+        == pd.read_csv(medical_insurance._records()).sort_values("year").groupby("zper").head(1)["ghindx"].isna().sum()
+    )
 
 
-def test_the_documented_counts_are_the_measured_ones(
-    tables: dict[str, pd.DataFrame], people: pd.DataFrame
-) -> None:
+def test_the_documented_counts_are_the_measured_ones(tables: dict[str, pd.DataFrame], people: pd.DataFrame) -> None:
     def measured(side: str) -> list[int]:
         number, birth = (tables[side][name] for name in medical_insurance.KEYS[side])
         broken = [text for text in cleaned(number) if text and not checksum_holds(text)]
@@ -115,7 +114,7 @@ def test_the_documented_counts_are_the_measured_ones(
         held = tables[side].drop(columns=[number.name, birth.name])
         text = number.dropna()
         return [
-            len(held) - int((_twice(people, side))),
+            len(held) - int(_twice(people, side)),
             len(held),
             (text.str.strip().str.len() == 15).sum(),
             text.str.contains("[０-９]").sum(),
@@ -160,7 +159,9 @@ def test_the_tables_are_the_same_everywhere(tables: dict[str, pd.DataFrame]) -> 
     for side in SIDES:
         pd.testing.assert_frame_equal(tables[side], again[side])
     keys = "".join(tables[side][list(medical_insurance.KEYS[side])].to_csv(index=False) for side in SIDES)
-    assert hashlib.sha256(keys.encode()).hexdigest() == "73175a560ee2121a0a0163f0fd26d135bc6a596daef838f80ef70db76b31c4c2"
+    assert (
+        hashlib.sha256(keys.encode()).hexdigest() == "73175a560ee2121a0a0163f0fd26d135bc6a596daef838f80ef70db76b31c4c2"
+    )
 
 
 def test_names_of_columns_differ_and_kinds_agree(tables: dict[str, pd.DataFrame]) -> None:
@@ -218,9 +219,7 @@ def test_both_sides_get_what_the_cleartext_twin_says(tables: dict[str, pd.DataFr
         assert len(got[side]) == len(wanted[side]) == 3392
         assert list(got[side].columns) == list(tables[side].columns)
     # the order of pairs is free, so compare them sorted, side by side
-    frames = [
-        pd.concat([result[side].reset_index(drop=True) for side in SIDES], axis=1) for result in (got, wanted)
-    ]
+    frames = [pd.concat([result[side].reset_index(drop=True) for side in SIDES], axis=1) for result in (got, wanted)]
     by = list(frames[0].columns)
     one, other = (frame.sort_values(by).reset_index(drop=True) for frame in frames)
     pd.testing.assert_frame_equal(one, other)

@@ -57,8 +57,7 @@ def _installation(problems: list[str]) -> dict[str, Any]:
         "kernel": _kernel(problems),
         "packages": {name: _version(name, problems) for name in _PACKAGES} | {"openssl": ssl.OPENSSL_VERSION},
         "extras": {
-            extra: all(importlib.util.find_spec(module) for module in modules)
-            for extra, modules in _EXTRAS.items()
+            extra: all(importlib.util.find_spec(module) for module in modules) for extra, modules in _EXTRAS.items()
         },
     }
 
@@ -132,10 +131,7 @@ def _show(found: dict[str, Any]) -> None:
         ("platform", found["platform"]),
         ("kernel", f"{kernel['active'] or 'none'} (usable here: {', '.join(kernel['variants']) or 'none'})"),
         *((name, version or "missing") for name, version in found["packages"].items()),
-        *(
-            (f"extra {name}", "installed" if there else "not installed")
-            for name, there in found["extras"].items()
-        ),
+        *((f"extra {name}", "installed" if there else "not installed") for name, there in found["extras"].items()),
     ]
     if party := found.get("party"):
         rows += [
