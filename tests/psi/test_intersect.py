@@ -64,7 +64,9 @@ keys = st.lists(st.tuples(st.text(max_size=4), st.none() | st.integers(-3, 3)), 
 @given(a=keys, b=keys, learn=st.sampled_from(["both", "left", "right"]), window=st.sampled_from([1, 2, 16]))
 def test_agrees_with_the_cleartext_twin(a, b, learn, window):
     tables = {
-        name: pa.table({"t": pa.array([k[0] for k in rows], pa.string()), "i": pa.array([k[1] for k in rows], pa.int64())})
+        name: pa.table(
+            {"t": pa.array([k[0] for k in rows], pa.string()), "i": pa.array([k[1] for k in rows], pa.int64())}
+        )
         for name, rows in (("left", a), ("right", b))
     }
     tables = {name: table.append_column("row", pa.array(np.arange(len(table)))) for name, table in tables.items()}
@@ -238,14 +240,16 @@ def test_order_says_nothing_about_either_table():
 
 
 def test_a_low_match_rate_explains_itself():
-    left = pd.DataFrame({"k": ["11010519491231002X"] * 0 + [f"1101051949123100{i:02d}" for i in range(50)]})
+    left = pd.DataFrame({"k": [f"1101051949123100{i:02d}" for i in range(50)]})
     out = both(left, pd.DataFrame({"k": ["440524188001010014"]}), {"k": "cn_id"})
     notes = " ".join(out["left"][1].notes)
-    assert "checksum" in notes
+    assert "check character" in notes
     assert "110105" not in notes
 
 
-@pytest.mark.parametrize(("nx", "ny", "expected"), [(1 << 20, 1 << 20, 10), (1, 1, 6), (1 << 24, 1 << 24, 11), (0, 9, 6)])
+@pytest.mark.parametrize(
+    ("nx", "ny", "expected"), [(1 << 20, 1 << 20, 10), (1, 1, 6), (1 << 24, 1 << 24, 11), (0, 9, 6)]
+)
 def test_tags_are_wide_enough(nx, ny, expected):
     assert ecdh.tag_bytes(nx, ny) == expected
     assert 8 * expected >= 40 + np.log2(max(nx, 1)) + np.log2(max(ny, 1))

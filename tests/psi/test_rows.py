@@ -16,7 +16,10 @@ WIDTHS = (5, 8, 10, 16, 32)
 
 
 def rows_of(width: int, max_size: int = 12):
-    return st.lists(st.binary(min_size=width, max_size=width) | st.lists(byte, min_size=width, max_size=width).map(bytes), max_size=max_size)
+    return st.lists(
+        st.binary(min_size=width, max_size=width) | st.lists(byte, min_size=width, max_size=width).map(bytes),
+        max_size=max_size,
+    )
 
 
 def array(rows: list[bytes], width: int) -> np.ndarray:
@@ -26,10 +29,14 @@ def array(rows: list[bytes], width: int) -> np.ndarray:
 @given(data=st.data(), width=st.sampled_from(WIDTHS))
 def test_match_is_the_merge_of_pandas(data, width):
     ours = list(dict.fromkeys(data.draw(rows_of(width))))
-    theirs = list(dict.fromkeys(data.draw(rows_of(width)) + data.draw(st.permutations(ours))[: data.draw(st.integers(0, 5))]))
+    theirs = list(
+        dict.fromkeys(data.draw(rows_of(width)) + data.draw(st.permutations(ours))[: data.draw(st.integers(0, 5))])
+    )
     i, j = match(array(ours, width), array(theirs, width))
     expected = pd.merge(
-        pd.DataFrame({"row": ours, "i": range(len(ours))}), pd.DataFrame({"row": theirs, "j": range(len(theirs))}), on="row"
+        pd.DataFrame({"row": ours, "i": range(len(ours))}),
+        pd.DataFrame({"row": theirs, "j": range(len(theirs))}),
+        on="row",
     ).sort_values("row")
     assert list(zip(i, j, strict=True)) == list(zip(expected["i"], expected["j"], strict=True))
 

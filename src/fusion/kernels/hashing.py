@@ -95,9 +95,7 @@ def sha256_rows(prefix: bytes, rows: Bytes, width: int, *, threads: int | None =
     return out
 
 
-def hmac_columns(
-    key: bytes, columns: Sequence[pa.Array | pa.ChunkedArray], *, threads: int | None = None
-) -> Bytes:
+def hmac_columns(key: bytes, columns: Sequence[pa.Array | pa.ChunkedArray], *, threads: int | None = None) -> Bytes:
     """HMAC-SHA-256 (RFC 2104) of the rows of string columns.
 
     A row's message is, column by column, the value's length as 4 bytes little-endian, then the value: two

@@ -151,9 +151,7 @@ def encode(points: Points, *, threads: int | None = None, variant: str | None = 
     return out
 
 
-def multiply(
-    points: Points, scalar: bytes, *, threads: int | None = None, variant: str | None = None
-) -> Points:
+def multiply(points: Points, scalar: bytes, *, threads: int | None = None, variant: str | None = None) -> Points:
     """Multiply every element by one scalar.
 
     Parameters
@@ -177,9 +175,7 @@ def multiply(
     return Points(out)
 
 
-def multiply_encode(
-    points: Points, scalar: bytes, *, threads: int | None = None, variant: str | None = None
-) -> Bytes:
+def multiply_encode(points: Points, scalar: bytes, *, threads: int | None = None, variant: str | None = None) -> Bytes:
     """Encode the multiples of every element by one scalar: ``encode(multiply(points, scalar))``, but faster.
 
     Parameters
@@ -239,9 +235,7 @@ def add(p: Points, q: Points, *, threads: int | None = None, variant: str | None
         raise InputError(f"only arrays of equal length can be added, not of {len(left)} and {len(right)}")
     out = np.empty((len(left), _POINT), dtype=np.uint8)
     split(
-        lambda a, b: ops.add(
-            pointer(out[a:b], writable=True), pointer(left[a:b]), pointer(right[a:b]), b - a
-        ),
+        lambda a, b: ops.add(pointer(out[a:b], writable=True), pointer(left[a:b]), pointer(right[a:b]), b - a),
         len(left),
         threads=threads,
         grain=16 * _GRAIN,
