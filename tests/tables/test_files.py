@@ -38,7 +38,6 @@ def rows(path: Path) -> list[dict[str, object]]:
         (b'a,b\n"x,\ny","q""q"\n', [{"a": "x,\ny", "b": 'q"q'}]),
         (b"a,b\nNA,null\n1e5,2020-01-01\n", [{"a": "NA", "b": "null"}, {"a": "1e5", "b": "2020-01-01"}]),
         (b"a,b\n", []),
-        (b"a,b", []),
         (b"a\n\nx\n\n", [{"a": "x"}]),
         (",b\n李,2\n".encode(), [{"": "李", "b": "2"}]),
         (b"2019,2020\n1,2\n", [{"2019": "1", "2020": "2"}]),
@@ -62,6 +61,7 @@ def test_long_numbers_and_leading_zeros_survive_csv(tmp_path: Path) -> None:
 
 BAD_CSV: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "is empty"),
+    "no rows": (b"a,b", "column names and rows below it"),
     "blank": (b"\n\n", "does not begin with a line of column names"),
     "GB18030 in a cell": (f"a,b\n李雷{CANARY},2\n".encode("gb18030"), "iconv -f GB18030 -t UTF-8 t.csv"),
     "GB18030 in the header": (f"姓名,b\n{CANARY},2\n".encode("gb18030"), "iconv -f GB18030 -t UTF-8 t.csv"),
@@ -135,7 +135,8 @@ def test_a_parquet_file_with_a_damaged_column(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     pyarrow.parquet.write_table(pa.table({"a": [f"{CANARY}{i}" for i in range(1000)]}), path, compression="zstd")
     content = bytearray(path.read_bytes())
-    content[4:2000] = bytes(1996)
+    description = int.from_bytes(content[-8:-4], "little") + 8
+    content[4:-description] = bytes(len(content) - description - 4)
     path.write_bytes(content)
     table = Table.of(path)
     for act in (lambda: table.column("a"), lambda: table.take(np.arange(3)), table.to_arrow):
@@ -226,7 +227,7 @@ def test_a_column_no_file_can_hold_is_named(name: str, tmp_path: Path) -> None:
 
 
 def test_nested_columns_have_no_place_in_csv(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="that a .csv file cannot hold") as caught:
+    with pytest.raises(InputError, match=r"that a \.csv file cannot hold") as caught:
         write(pa.table({"a": [[CANARY]], "b": [1]}), tmp_path / "t.csv")
     assert CANARY not in repr(caught.value)
     assert list(tmp_path.iterdir()) == []

