@@ -245,7 +245,7 @@ def dirty(draw: st.DrawFn, kind: str) -> str | None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_equals_the_twin(kind: str, data: st.DataObject) -> None:
     values = data.draw(st.lists(dirty(kind), max_size=12))
     assert read(kind, values) == [twin.read(kind, value) for value in values]

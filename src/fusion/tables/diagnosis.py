@@ -200,10 +200,13 @@ def explain_matches(report: Sequence[ColumnReport], offered: int, matched: int) 
     Returns
     -------
     list of str
-        Sentences of one line, without any value of the table; none if at least 5 % matched.
+        Sentences of one line, without any value of the table. None if at least 5 % matched, nor if some did and
+        the columns show no symptom: the other side may simply be small.
     """
     if offered and matched / offered >= _LOW:
         return []
+    if all(column.rows == 0 for column in report):
+        return ["the table has no rows, so nothing can match; pass the rows to be matched"]
     lines = []
     for column in report:
         about = f"column {column.name!r}"
@@ -218,6 +221,8 @@ def explain_matches(report: Sequence[ColumnReport], offered: int, matched: int) 
                 f"{column.kind!r}{_WHY.get(column.kind, '')}; correct them or name another kind"
             )
         lines += [f"{about} {_MEANINGS[note]}" for note in column.notes]
+    if matched:
+        return lines
     if not lines:
         which = "the key column looks" if len(report) == 1 else "all key columns look"
         lines.append(
