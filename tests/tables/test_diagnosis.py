@@ -168,6 +168,10 @@ def test_an_empty_table_is_explained() -> None:
     assert line.startswith("the table has no rows")
 
 
+def test_blank_rows_do_not_thin_out_a_symptom() -> None:
+    assert any("masked" in line for line in explain(CN_ID + [" "] * 90 + ["11*"] * 10, "cn_id"))
+
+
 def test_a_symptom_needs_more_than_an_accident() -> None:
     assert not any("masked" in line for line in explain(CN_ID + ["no idea"] * 90 + ["11*"] * 10, "cn_id"))
     assert not any("looks like" in line for line in explain(PHONE[:100] + NAMES[:100], "text"))

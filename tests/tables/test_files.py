@@ -193,6 +193,13 @@ def test_csv_comes_back_as_it_was(table: tuple[int, list[list[str]]], names: lis
     assert Table.of(path).to_arrow().equals(source)
 
 
+def test_a_single_column_keeps_its_empty_rows(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    for column, expected in ((["x", None, ""], ["x", "", ""]), ([1, None, 3], ["1", "", "3"]), ([1, 2], ["1", "2"])):
+        write(pa.table({"a": column}), path)
+        assert Table.of(path).column("a").to_pylist() == expected
+
+
 def test_parquet_comes_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     write(TYPED, str(path))

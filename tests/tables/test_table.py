@@ -121,6 +121,20 @@ def test_arrow_keeps_its_types_and_metadata(batch: bool) -> None:
     assert source.to_pandas().index.name == "pair-old"
 
 
+@pytest.mark.parametrize("suffix", [None, ".parquet"])
+def test_the_session_of_an_old_order_is_forgotten(suffix: str | None, tmp_path: Path) -> None:
+    """As many rows in another order: pandas would take the old range for theirs."""
+    frame = FRAME[["int8"]].rename_axis("pair-old")
+    source: object = pa.Table.from_pandas(frame)
+    if suffix:
+        source = tmp_path / f"t{suffix}"
+        frame.to_parquet(source)
+    taken = Table.of(source).take(np.array([4, 3, 2, 1, 0])).to_pandas()  # type: ignore[attr-defined]
+    assert taken["int8"].tolist() == [4, 3, 2, 1, 0]
+    assert taken.index.equals(pd.RangeIndex(5))
+    assert taken.index.name is None
+
+
 def test_a_level_in_arrow_metadata_stays() -> None:
     source = pa.Table.from_pandas(FRAME[["int8"]].set_index(pd.Index(list("vwxyz"), name="id")))
     assert Table.of(source).take(PICK).to_pandas().index.tolist() == ["z", "v", "v", "y"]  # type: ignore[attr-defined]
