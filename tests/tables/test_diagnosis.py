@@ -174,4 +174,6 @@ def test_blank_rows_do_not_thin_out_a_symptom() -> None:
 
 def test_a_symptom_needs_more_than_an_accident() -> None:
     assert not any("masked" in line for line in explain(CN_ID + ["no idea"] * 90 + ["11*"] * 10, "cn_id"))
+    # numbers that were never padded: most are shorter than the longest
+    assert not any("zeros" in line for line in explain([str(i) for i in range(880, 1080)], "text"))
     assert not any("looks like" in line for line in explain(PHONE[:100] + NAMES[:100], "text"))

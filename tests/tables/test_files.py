@@ -98,6 +98,9 @@ def test_a_ragged_row_is_numbered_in_a_file_of_many_blocks(tmp_path: Path, monke
         Table.of(path)
     path.write_text("a,b\n" + "1,2\n" * 9000)
     assert Table.of(path).rows == 9000
+    broken = "line\n" * 100
+    path.write_text("a,b\n" + f'"{broken}",2\n' * 200)
+    assert Table.of(path).column("a").to_pylist() == [broken] * 200
     path.write_text("a,b\n1,2\n1," + CANARY * 1000 + "\n")
     with pytest.raises(InputError, match="a cell is longer than") as caught:
         Table.of(path)
