@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fusion.channel.frames import Frame, Kind
+from fusion.channel.messages import State, printable
 from fusion.errors import PeerError, TransportError
 
 __all__ = ["Activity", "Deadline", "Mailbox"]
@@ -24,7 +25,7 @@ class Activity:
 
     operation: str = ""
     phase: str = ""
-    state: str = "idle"
+    state: State = "idle"
 
 
 class Deadline:
@@ -33,11 +34,11 @@ class Deadline:
     def __init__(self, patience: float, limit: float) -> None:
         now = time.monotonic()
         self.patience = patience
-        self._end = now + limit
-        self._expires = min(now + patience, self._end)
+        self.end = now + limit
+        self._expires = min(now + patience, self.end)
 
     def renew(self) -> None:
-        self._expires = min(time.monotonic() + self.patience, self._end)
+        self._expires = min(time.monotonic() + self.patience, self.end)
 
     def remaining(self) -> float:
         return self._expires - time.monotonic()
@@ -108,9 +109,9 @@ class Mailbox:
         return len(self.incoming) >= self.window
 
     def deliver(self, frame: Frame) -> None:
-        """Take in a frame from the wire, unless its operation is over here."""
+        """Take in a frame from the wire, unless its operation, or everything, is over here."""
         with self.changed:
-            if frame.operation >= self._oldest:
+            if frame.operation >= self._oldest and self.failure is None:
                 self.incoming.append(frame)
             self.changed.notify_all()
 
@@ -169,8 +170,10 @@ class Mailbox:
 
     def _silence(self, deadline: Deadline) -> str:
         peer = self.peer_activity
+        if time.monotonic() >= deadline.end:
+            return "the operation took longer than its size allows; see the peer's side, and raise `timeout` on both"
         if peer.state == "idle":
-            doing = "is connected but has not started this operation"
+            doing = "is connected but has not started this operation; start it there"
         else:
-            doing = f"made no progress in {peer.phase or peer.operation or 'this operation'}"
-        return f"the peer {doing}; gave up after {deadline.patience:.0f} s without progress"
+            doing = f"made no progress in {printable(peer.phase or peer.operation) or 'this operation'}; see its side"
+        return f"the peer {doing} (gave up after {deadline.patience:g} s without progress)"
