@@ -147,9 +147,12 @@ class Identity:
             with path.open("rb") as file:
                 mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
                 pem = file.read()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "this is no path"
-            raise InputError(f"cannot read the identity {path}: {reason}; make one with `fusion keygen`") from None
+        except OSError as error:
+            raise InputError(
+                f"cannot read the identity {path}: {error.strerror}; make one with `fusion keygen`"
+            ) from None
+        except ValueError:
+            raise InputError("the path of the identity holds a zero byte; make one with `fusion keygen`") from None
         if mode & 0o077:
             raise InputError(f"{path} holds a private key that others may read; run `chmod 600 {path}`")
         try:
@@ -177,7 +180,7 @@ def fingerprint_of_certificate(der: bytes | None) -> tuple[str, str]:
         if not isinstance(key, Ed25519PublicKey):
             raise PeerError("the peer's certificate holds no Ed25519 key")
         key.verify(certificate.signature, certificate.tbs_certificate_bytes)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion, Warning):
         raise PeerError("the peer's certificate cannot be read; have it make a new key with `fusion keygen`") from None
     return str(common_name.value)[:65], _fingerprint(key)  # a name has 64; what is longer only ends up in an error
 

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from fusion.channel.frames import Frame, Kind
 from fusion.channel.messages import State, printable
@@ -116,12 +117,16 @@ class Mailbox:
             self.changed.notify_all()
 
     def leave(self, operation: int, last_words: Frame | None) -> None:
-        """Drop what is queued of ``operation`` in both directions, now and later; send ``last_words`` instead."""
+        """Drop what is queued of ``operation``, and what still comes; send ``last_words`` instead.
+
+        Outwards only rows are dropped, and what follows them. The end of an earlier operation, our announcement and
+        our transcript still go out: both sides are to name a disagreement, and to agree on what was complete.
+        """
         with self.changed:
             self._oldest = operation + 1
-            for queue in (self.incoming, self.outgoing):
-                # our announcement still goes out: a disagreement is to be named by both sides
-                kept = [f for f in queue if f.operation > operation or (queue is self.outgoing and f.kind is Kind.OPEN)]
+            theirs = [frame for frame in self.incoming if frame.operation > operation]
+            ours = takewhile(lambda f: f.operation < operation or f.kind not in (Kind.CHUNK, Kind.END), self.outgoing)
+            for queue, kept in ((self.incoming, theirs), (self.outgoing, list(ours))):
                 queue.clear()
                 queue.extend(kept)
             if last_words is not None and self.failure is None:

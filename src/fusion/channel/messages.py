@@ -38,6 +38,7 @@ WIRE_VERSION = 1
 NONCE_BYTES = 32
 MAX_ROWS = 1 << 31
 _CHUNK_HEADER = struct.Struct("<II")
+_ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 
 # Everything that may end up in an error or on a screen is short, and what names something is printable.
 Word = Annotated[str, msgspec.Meta(max_length=64, pattern=r"\A[ -~]*\Z")]
@@ -106,7 +107,7 @@ M = TypeVar("M", bound=msgspec.Struct)
 def encode(message: msgspec.Struct) -> bytes:
     """The message's bytes; `InputError` when the peer would not take them."""
     try:
-        payload = msgspec.msgpack.encode(message)
+        payload = _ENCODER.encode(message)
         if _read(payload, type(message)) is not None:
             return payload
     except (TypeError, OverflowError):
@@ -132,8 +133,8 @@ def _read(payload: bytes | bytearray | memoryview, expected: type[M]) -> M | Non
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
         # the library's own words may quote the bytes; they stay out of ours
         return None
-    # one message, one encoding: no repeated or missing keys, no longer forms of the same number
-    return message if msgspec.msgpack.encode(message) == payload else None
+    # one message, one encoding: no repeated or missing keys, no other order, no longer forms of the same number
+    return message if _ENCODER.encode(message) == payload else None
 
 
 def printable(text: str) -> str:
