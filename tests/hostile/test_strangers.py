@@ -120,7 +120,7 @@ def test_a_stranger_does_not_keep_the_peer_out(keys, name):
 @pytest.mark.parametrize("name", ["web_browser", "random_bytes", "hangs_up_at_once", "handshake_that_stops"])
 def test_who_was_turned_away_is_said_when_nobody_else_comes(keys, name):
     port = free_port()
-    a = keys.party("a", listen=port, timeout=0.6, b=None)
+    a = keys.party("a", listen=port, timeout=0.5, b=None)
     began = time.monotonic()
     error, _ = duel(lambda: connect(a, "b"), lambda: visit(port, STRANGERS[name]))
     assert time.monotonic() - began < 4
@@ -159,7 +159,7 @@ def test_a_flood_does_not_keep_the_peer_out(keys, stays):
 
 def test_a_flood_is_held_in_few_threads(keys):
     port = free_port()
-    a = keys.party("a", listen=port, timeout=2, b=None)
+    a = keys.party("a", listen=port, timeout=1, b=None)
     most = 0
 
     def flood():
@@ -167,7 +167,7 @@ def test_a_flood_is_held_in_few_threads(keys):
         with contextlib.ExitStack() as stack:
             for _ in range(50):
                 visit(port, lambda sock: stack.enter_context(sock.dup()))
-            time.sleep(0.5)
+            time.sleep(0.3)
             most = sum(thread.name == "fusion-greet" for thread in threading.enumerate())
 
     duel(lambda: connect(a, "b"), flood)
@@ -192,7 +192,7 @@ def test_a_strange_service_behind_the_address_is_given_up(keys, name):
 
         def dials():
             try:
-                return connect(keys.party("b", a=server.getsockname()[1], timeout=0.7), "a")
+                return connect(keys.party("b", a=server.getsockname()[1], timeout=0.5), "a")
             finally:
                 over.set()
 
