@@ -92,7 +92,7 @@ def test_a_host_that_does_not_exist(keys):
 def test_an_unpinned_key_is_told_on_both_sides(keys):
     a, b = meeting(keys, timeout=0.8)
     stranger = dataclasses.replace(b, identity=keys["c"])
-    for _ in range(3):  # the alert must not be lost to a reset
+    for _ in range(2):  # the alert must not be lost to a reset
         began = time.monotonic()
         here, there = duel(lambda: use(a, "b"), lambda: use(stranger, "a"))
         assert "refused our key" in one_line(there)
@@ -178,6 +178,27 @@ def test_a_peer_that_comes_before_it_is_awaited_tries_again(keys):
         return use(late, "a")
 
     assert duel(first_b_then_c, in_a_while, lambda: use(early, "a")) == [[[], []], [], []]
+
+
+def test_somebody_else_of_another_version_does_not_end_the_waiting(keys):
+    """Party c is known but not awaited, and announces itself wrongly, even as it only probes."""
+    port = free_port()
+    a, b = keys.party("a", listen=port, b=None, c=None), keys.party("b", a=port)
+    wrong = dataclasses.replace(keys.party("c", a=port), name="z")
+    probed = threading.Event()
+
+    def probes():
+        try:
+            with pytest.raises(MismatchError, match="the name of z"):
+                probe(wrong, "a")
+        finally:
+            probed.set()
+
+    def comes_later():
+        probed.wait(10)
+        return use(b, "a")
+
+    assert duel(lambda: use(a, "b"), comes_later, probes) == [[], [], None]
 
 
 def test_a_peer_that_starts_again_replaces_its_dead_connection(keys):

@@ -7,7 +7,9 @@ that could let somebody else in.
 from __future__ import annotations
 
 import datetime as dt
+import socket
 import ssl
+import time
 
 import pytest
 from cryptography import x509
@@ -16,11 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 
+from fusion.channel import connect
 from fusion.channel.identity import ALPN, fingerprint_of_certificate, tls_context
 from fusion.channel.tls import WrongKey, handshake
 from fusion.errors import MismatchError, PeerError, TransportError
 
-from .parties import duel, one_line, tcp_pair
+from .parties import duel, free_port, one_line, tcp_pair
 
 START, END = dt.datetime(2020, 1, 1, tzinfo=dt.UTC), dt.datetime(2120, 1, 1, tzinfo=dt.UTC)
 
@@ -226,12 +229,27 @@ def test_an_older_tls(keys):
 
 @pytest.mark.parametrize("protocols", [[], ["h2"], ["fusion/2"]], ids=["none", "h2", "fusion/2"])
 def test_a_pinned_key_that_speaks_something_else(keys, protocols):
+    """The listening party stops waiting: its peer is there, but of another version."""
     context = plain_context()
-    context.load_cert_chain(keys["a"].path)
+    context.load_cert_chain(keys["b"].path)
     context.set_alpn_protocols(protocols)
-    outcome = answer(keys, context)
+    port = free_port()
+
+    def other_version():
+        while True:
+            try:
+                sock = socket.create_connection(("127.0.0.1", port), timeout=5)
+            except ConnectionRefusedError:
+                time.sleep(0.01)
+                continue
+            with sock:
+                handshake(sock, context, server=False, seconds=5)
+                return sock.recv(1000) and None
+
+    outcome, _ = duel(lambda: connect(keys.party("a", listen=port, b=None), "b"), other_version)
     assert isinstance(outcome, MismatchError)
     assert outcome.field == "protocol"
+    one_line(outcome)
 
 
 def test_the_context_allows_nothing_older_and_no_resumption(keys):

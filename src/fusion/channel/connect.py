@@ -21,7 +21,7 @@ from fusion import progress
 from fusion.channel.channel import Channel, Group
 from fusion.channel.config import Party, Peer, host_and_port
 from fusion.channel.frames import Frame, Kind
-from fusion.channel.identity import fingerprint_of_certificate, tls_context
+from fusion.channel.identity import ALPN, fingerprint_of_certificate, tls_context
 from fusion.channel.mailbox import Deadline, Mailbox
 from fusion.channel.messages import WIRE_VERSION, Hello, decode, encode
 from fusion.channel.policy import Policy, allow_all
@@ -174,6 +174,9 @@ def _introduce(
         peer = next((peer for peer in party.peers.values() if peer.fingerprint == fingerprint), None)
         if peer is None:
             raise WrongKey("the other side presented a key that is not pinned here")
+        awaited = peer.name in wanted
+        if awaited and tls.plain.selected_alpn_protocol() != ALPN:
+            raise MismatchError("protocol", ALPN, "another version")
         mailbox = Mailbox(WINDOW)
         transport = TlsTransport(sock, tls, mailbox, peer.name)
         ours = Frame(Kind.HELLO, encode(Hello(WIRE_VERSION, party.name, peer.name, fusion.__version__, is_probe)))
@@ -183,7 +186,7 @@ def _introduce(
         if frame.kind is not Kind.HELLO:
             raise PeerError(f"{peer.name} did not introduce itself; check that both run the same version")
         hello = decode(frame.payload, Hello)
-        if peer.name not in wanted and not hello.probe:
+        if not awaited and not hello.probe:
             # known, but not now: hearing no HELLO it tries again, until we wait for it or its patience ends
             raise TransportError(f"{peer.name} came, but is not awaited now")
         if server:
@@ -194,7 +197,7 @@ def _introduce(
             (f"the name of {peer.name}", peer.name, name),
             (f"the name of {party.name}", party.name, hello.peer),
         ):
-            if mine != other:
+            if awaited and mine != other:
                 raise MismatchError(field, mine, other)
     except OSError as error:
         sock.close()

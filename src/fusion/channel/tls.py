@@ -17,9 +17,8 @@ from typing import cast
 
 from fusion.channel import messages
 from fusion.channel.frames import Frame, Kind, Parser
-from fusion.channel.identity import ALPN
 from fusion.channel.mailbox import Activity, Mailbox
-from fusion.errors import MismatchError, PeerError, TransportError
+from fusion.errors import PeerError, TransportError
 
 __all__ = ["HEARTBEAT", "LINGER", "SILENCE", "TlsTransport", "WrongKey", "handshake"]
 
@@ -47,8 +46,6 @@ def handshake(sock: socket.socket, context: ssl.SSLContext, *, server: bool, sec
     ------
     TransportError
         When the other side is too slow, hangs up, is not TLS 1.3, or presents a key that is not pinned.
-    MismatchError
-        When a pinned peer speaks another version of this protocol.
     """
     tls = Tls(context, server=server)
     expires = time.monotonic() + seconds
@@ -80,8 +77,6 @@ def handshake(sock: socket.socket, context: ssl.SSLContext, *, server: bool, sec
         raise TransportError(
             f"the connection broke during the handshake: {error.strerror or type(error).__name__}"
         ) from None
-    if tls.plain.selected_alpn_protocol() != ALPN:
-        raise MismatchError("protocol", ALPN, "another version")
     return tls
 
 
