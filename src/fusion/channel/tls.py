@@ -1,0 +1,277 @@
+"""TLS 1.3 over a socket: one thread with a selector moves frames between a mailbox and a sans-I/O TLS state machine.
+
+The thread also speaks and hears heartbeats. When nothing at all has been heard for `SILENCE` seconds the peer, its
+machine or the network is gone, and whoever waits gets a `TransportError`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import ssl
+import threading
+import time
+from typing import cast
+
+from fusion.channel import messages
+from fusion.channel.frames import Frame, Kind, Parser
+from fusion.channel.mailbox import Activity, Mailbox
+from fusion.errors import PeerError, TransportError
+
+__all__ = ["HEARTBEAT", "LINGER", "SILENCE", "TlsTransport", "WrongKey", "handshake"]
+
+HEARTBEAT = 2.0  # seconds between heartbeats
+SILENCE = 30.0  # seconds without a byte before a peer counts as gone
+LINGER = 3.0  # seconds that closing waits for the peer to read the last words
+_RECEIVE = 1 << 18
+_HIGH_WATER = 1 << 20  # encrypted bytes kept ready for the socket
+
+
+class Tls:
+    """A TLS connection as bytes in, bytes out."""
+
+    def __init__(self, context: ssl.SSLContext, *, server: bool) -> None:
+        self.wire_in = ssl.MemoryBIO()
+        self.wire_out = ssl.MemoryBIO()
+        self.plain = context.wrap_bio(self.wire_in, self.wire_out, server_side=server)
+
+
+def handshake(sock: socket.socket, context: ssl.SSLContext, *, server: bool, seconds: float) -> Tls:
+    """Run the TLS handshake on a connected socket, within ``seconds`` in all.
+
+    Raises
+    ------
+    TransportError
+        When the other side is too slow, hangs up, is not TLS 1.3, or presents a key that is not pinned.
+    """
+    tls = Tls(context, server=server)
+    expires = time.monotonic() + seconds
+    failure: ssl.SSLError | None = None
+    try:
+        while True:
+            try:
+                tls.plain.do_handshake()
+                wanted = False
+            except ssl.SSLWantReadError:
+                wanted = True
+            except ssl.SSLError as error:
+                failure = error
+                wanted = False
+            sock.settimeout(max(expires - time.monotonic(), 0.001))
+            if tls.wire_out.pending:
+                sock.sendall(tls.wire_out.read())  # also the alert that says why
+            if failure is not None:
+                raise _explain(failure)
+            if not wanted:
+                break
+            data = sock.recv(_RECEIVE)
+            if not data:
+                raise TransportError("the other side hung up during the handshake")
+            tls.wire_in.write(data)
+    except TimeoutError:
+        raise TransportError(f"the other side did not complete the handshake within {seconds:.0f} s") from None
+    except OSError as error:
+        raise TransportError(
+            f"the connection broke during the handshake: {error.strerror or type(error).__name__}"
+        ) from None
+    if tls.plain.selected_alpn_protocol() is None:
+        raise TransportError("the other side speaks TLS but not this protocol; check its address")
+    return tls
+
+
+class WrongKey(TransportError):
+    """A key that is not pinned: waiting longer will not help."""
+
+
+def _explain(error: ssl.SSLError) -> TransportError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return WrongKey(
+            "the other side presented a key that is not pinned here; "
+            "compare fingerprints and put the right one in this party's file"
+        )
+    if "UNKNOWN_CA" in (error.reason or ""):
+        return WrongKey(
+            "the other side refused our key; have it put our fingerprint (`fusion doctor` prints it) in its file"
+        )
+    return TransportError(f"the other side sent bytes that are not TLS 1.3 ({error.reason}); check the address")
+
+
+class TlsTransport:
+    """Moves frames between a mailbox and a socket until closed."""
+
+    def __init__(self, sock: socket.socket, tls: Tls, mailbox: Mailbox, peer: str, *, silence: float = SILENCE) -> None:
+        self._sock = sock
+        self._tls = tls
+        self._mailbox = mailbox
+        self._peer = peer
+        self._silence = silence
+        self._parser = Parser()
+        self._buffer = memoryview(bytearray(_RECEIVE))
+        self._unsent = memoryview(b"")
+        self._close_by: float | None = None
+        self._heard = self._spoke = time.monotonic()
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        mailbox.on_put = mailbox.on_get = self._wake
+        self._thread = threading.Thread(target=self._run, name=f"fusion-io-{peer}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Send what is queued, say goodbye, and wait at most `LINGER` seconds for the peer to have read it."""
+        if self._close_by is None:
+            self._close_by = time.monotonic() + LINGER
+            self._mailbox.fail(TransportError("this channel is closed; connect again"))
+            self._wake()
+        self._thread.join()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):  # full: it is awake; closed: it is gone
+            self._wake_out.send(b"\0")
+
+    def _run(self) -> None:
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._wake_in, selectors.EVENT_READ)
+                if self._loop(selector):
+                    self._say_goodbye()
+        except (PeerError, TransportError) as error:
+            self._mailbox.fail(error)
+        except ssl.SSLError as error:
+            self._mailbox.fail(_explain(error))
+        except OSError as error:
+            self._mailbox.fail(
+                TransportError(
+                    f"the connection to {self._peer} broke ({error.strerror}); see its side, then start again"
+                )
+            )
+        finally:
+            self._sock.close()
+            self._wake_in.close()
+            self._wake_out.close()
+
+    def _loop(self, selector: selectors.BaseSelector) -> bool:
+        """Move bytes until this side closes (True) or the peer has closed (False)."""
+        mailbox = self._mailbox
+        while True:
+            self._send()
+            now = time.monotonic()
+            pending = len(self._unsent) > 0
+            if self._close_by is not None and ((not pending and not mailbox.outgoing) or now > self._close_by):
+                return True
+            reading = not mailbox.full or self._close_by is not None
+            self._watch(selector, reading=reading, writing=pending)
+            for key, events in selector.select(max(self._spoke + HEARTBEAT - now, 0.0)):
+                if key.fileobj is self._wake_in:
+                    self._wake_in.recv(4096)
+                elif events & selectors.EVENT_READ and not self._receive():
+                    return False
+            now = time.monotonic()
+            if not reading:
+                self._heard = now  # it is we who are not listening
+            elif now - self._heard > self._silence:
+                raise TransportError(
+                    f"nothing heard from {self._peer} for {self._silence:.0f} s: its process, machine or network is gone"
+                )
+            if now - self._spoke >= HEARTBEAT:
+                self._beat()
+
+    def _watch(self, selector: selectors.BaseSelector, *, reading: bool, writing: bool) -> None:
+        events = (selectors.EVENT_READ if reading else 0) | (selectors.EVENT_WRITE if writing else 0)
+        registered = selector.get_map().get(self._sock)
+        if registered is None:
+            if events:
+                selector.register(self._sock, events)
+        elif not events:
+            selector.unregister(self._sock)
+        elif registered.events != events:
+            selector.modify(self._sock, events)
+
+    def _beat(self) -> None:
+        activity = self._mailbox.activity
+        if not self._unsent:  # a peer that reads nothing hears no heartbeats either
+            self._encrypt(
+                Frame(
+                    Kind.HEARTBEAT,
+                    messages.encode(messages.Heartbeat(activity.operation, activity.phase, activity.state)),
+                )
+            )
+        self._spoke = time.monotonic()
+
+    def _encrypt(self, frame: Frame) -> None:
+        self._tls.plain.write(frame.header())
+        if len(frame.payload):
+            self._tls.plain.write(frame.payload)
+
+    def _send(self) -> None:
+        """Encrypt and send until the socket or the queue has no more."""
+        mailbox = self._mailbox
+        while True:
+            if not self._unsent:
+                with mailbox.changed:
+                    frame = mailbox.outgoing.popleft() if mailbox.outgoing else None
+                    mailbox.changed.notify_all()
+                if frame is not None:
+                    self._encrypt(frame)
+                    self._spoke = time.monotonic()
+                if not self._tls.wire_out.pending:
+                    return
+                self._unsent = memoryview(self._tls.wire_out.read())
+            try:
+                sent = self._sock.send(self._unsent)
+            except BlockingIOError:
+                return
+            self._unsent = self._unsent[sent:]
+
+    def _receive(self) -> bool:
+        """Take what the socket has; False when the peer has closed."""
+        try:
+            count = self._sock.recv_into(self._buffer)
+        except BlockingIOError:
+            return True
+        if count == 0:
+            raise TransportError(f"the connection to {self._peer} was cut; see its side, then start again")
+        self._heard = time.monotonic()
+        self._tls.wire_in.write(self._buffer[:count])
+        plain, parser = self._tls.plain, self._parser
+        while True:
+            space = parser.space()
+            try:
+                got = cast(int, plain.read(len(space), space))  # a count, given a buffer
+            except ssl.SSLWantReadError:
+                return True
+            except ssl.SSLZeroReturnError:
+                got = 0
+            if got == 0:
+                if parser.midway:
+                    raise PeerError(f"{self._peer} closed the connection in the middle of a frame")
+                self._mailbox.fail(TransportError(f"{self._peer} has left; see its side"))
+                return False
+            frame = parser.filled(got)
+            if frame is None:
+                continue
+            if frame.kind is Kind.HEARTBEAT:
+                beat = messages.decode(frame.payload, messages.Heartbeat)
+                self._mailbox.peer_activity = Activity(beat.operation, beat.phase, beat.state)
+            else:
+                self._mailbox.deliver(frame)
+
+    def _say_goodbye(self) -> None:
+        # Closing a socket that holds unread bytes resets the connection and can destroy our last words on their way.
+        with contextlib.suppress(ssl.SSLError):
+            self._tls.plain.unwrap()
+        self._sock.settimeout(LINGER)
+        with contextlib.suppress(OSError):
+            self._sock.sendall(bytes(self._unsent) + self._tls.wire_out.read())
+            self._sock.shutdown(socket.SHUT_WR)
+        while self._close_by is not None and (remaining := self._close_by - time.monotonic()) > 0:
+            self._sock.settimeout(remaining)
+            with contextlib.suppress(ssl.SSLError):
+                try:
+                    if not self._sock.recv_into(self._buffer):
+                        return
+                except OSError:
+                    return

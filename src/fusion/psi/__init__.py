@@ -1,0 +1,6 @@
+"""Private set intersection: who is in both tables, without showing who is not."""
+
+from fusion.psi import ideal
+from fusion.psi.intersection import intersect
+
+__all__ = ["ideal", "intersect"]

@@ -1,0 +1,138 @@
+"""`intersect`: find the rows that two parties share, and give each its own rows, aligned."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fusion.channel import Channel, Session
+from fusion.crypto.random import permutation
+from fusion.errors import InputError
+from fusion.kernels import hashing
+from fusion.psi import ecdh, rows
+from fusion.tables import Keys, Table, explain_matches, key_columns
+
+__all__ = ["intersect"]
+
+_PROTOCOLS = ("auto", "ecdh")
+
+
+def intersect(
+    peer: Channel,
+    table: Any,
+    on: Sequence[str] | Mapping[str, str] | str,
+    *,
+    learn: str = "both",
+    how: Literal["inner"] = "inner",
+    duplicates: Literal["error", "first"] = "error",
+    protocol: Literal["auto", "ecdh"] = "auto",
+) -> Any:
+    """Find the rows whose keys both parties hold. Both sides call this, each with its own table.
+
+    Parameters
+    ----------
+    peer : Channel
+        The other party.
+    table : pandas.DataFrame, pyarrow.Table, polars.DataFrame or path
+        This party's rows; a path names a CSV or Parquet file.
+    on : list of str, or dict of str to str
+        The key columns, or ``{column: kind}`` with kinds ``text``, ``integer``, ``date``, ``cn_id``, ``phone`` and
+        ``uscc``. Without a kind, the column's type decides. Only the kinds, in order, travel.
+    learn : str
+        Who gets the result: ``"both"``, or one party's name; the other then gets None.
+    how : "inner"
+        Which rows come back: those that both hold.
+    duplicates : "error" or "first"
+        What to do with rows that repeat a key: refuse, or keep the first of each.
+    protocol : "auto" or "ecdh"
+        How; see the module of that name in `fusion.psi` for what it assumes. Both sides must say the same.
+
+    Returns
+    -------
+    table of the same kind, or None
+        This party's matching rows: row i here and row i there are the same. Their order is that of session-masked
+        tags and says nothing about either table. A path gives a `pyarrow.Table`; a pandas result has a
+        ``RangeIndex`` named ``"pair-<session>"``.
+
+    Raises
+    ------
+    InputError
+        When the table or an argument cannot be used, or keys repeat.
+    MismatchError
+        When the two sides ask for different things.
+    PeerAborted, PeerError, PolicyError, TransportError
+        See `fusion.errors`.
+
+    Notes
+    -----
+    Each side learns how many usable, distinct keys the other has. A learner learns which of its rows the other
+    holds. Rows with a missing or invalid key never match. ``peer.receipt()`` tells what was done and, when few rows
+    match, what may be wrong with this side's keys. Semi-honest; the full statement stands in `fusion.psi.ecdh`.
+    """
+    with peer.operation("psi.intersect"):
+        _check(how=how, duplicates=duplicates, protocol=protocol)
+        peer.phase("reading keys")
+        source = Table.of(table)
+        keys = key_columns(source, on)
+        items, positions = _items(keys, duplicates)
+        session = peer.open(
+            learn=learn,
+            kinds=keys.kinds,
+            rows=len(items),
+            parameters={"how": how, "protocol": protocol, "suite": ecdh.SUITE},
+        )
+        # a random order, secret until the end of time: masks travel in it
+        order = permutation(len(items))
+        positions = positions[order]
+        tags = ecdh.tags(peer, session, items[order])
+        if tags is None:
+            peer.finish(_learned(session, peer, None))
+            return None
+        peer.phase("matching")
+        ours, _ = rows.match(tags.ours, tags.theirs)
+        agreed = hashlib.sha256(b"fusion/psi/result/1" + session.id + tags.ours[ours].tobytes()).digest()
+        peer.finish(
+            _learned(session, peer, len(ours)),
+            result=agreed if learn == "both" else b"",
+            notes=explain_matches(keys.report, len(items), len(ours)),
+        )
+        return source.take(positions[ours], index_name=f"pair-{session.id.hex()[:32]}")
+
+
+def _check(*, how: str, duplicates: str, protocol: str) -> None:
+    for name, value, allowed in (
+        ("how", how, ("inner",)),
+        ("duplicates", duplicates, ("error", "first")),
+        ("protocol", protocol, _PROTOCOLS),
+    ):
+        if value not in allowed:
+            raise InputError(f"{name}={value!r} is not known; write {' or '.join(map(repr, allowed))}")
+
+
+def _items(keys: Keys, duplicates: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """A 32-byte digest for each distinct key, and the row of the table where it stands."""
+    domain = b"fusion/psi/item/1/" + "/".join(keys.kinds).encode()
+    digests = hashing.hmac_columns(domain, keys.columns)
+    first = rows.first_occurrences(digests)
+    repeated = len(digests) - len(first)
+    if repeated and duplicates == "error":
+        raise InputError(
+            f"{repeated} rows repeat a key of an earlier row; remove them, add a key column, or pass duplicates='first'"
+        )
+    return digests[first], keys.valid[first]
+
+
+def _learned(session: Session, peer: Channel, matched: int | None) -> dict[str, list[str]]:
+    """What each side learned, as far as this side may know it."""
+    sizes = {peer.name: session.theirs.rows, peer.peer: session.ours.rows}
+    learned = {}
+    for party, size in sizes.items():
+        learned[party] = [f"how many distinct keys the other side brought: {size}"]
+        if session.ours.learn in ("both", party):
+            count = "" if matched is None else f": {matched} of its rows"
+            learned[party].append(f"which of its own rows the other side also holds{count}")
+    return learned
