@@ -1,7 +1,8 @@
-/* Points of the curve -x^2 + y^2 = 1 + d x^2 y^2 over GF(2^255 - 19), eight at a time, and the rows of bytes they come in.
+/* Points of the curve -x^2 + y^2 = 1 + d x^2 y^2 over GF(2^255 - 19), eight at a time, and the rows of bytes they come
+ * in.
  *
- * The addition law is complete on this curve: no formula has an exceptional case. Formulas: Hisil, Wong, Carter, Dawson,
- * "Twisted Edwards Curves Revisited", 2008.
+ * The addition law is complete on this curve: no formula has an exceptional case. Formulas: Hisil, Wong, Carter and
+ * Dawson, "Twisted Edwards Curves Revisited", 2008.
  *
  * Every fe here is tight unless a comment says otherwise; field8x52.h defines the word.
  */
@@ -10,8 +11,6 @@
 
 #include "field8x52.h"
 #include "ristretto.h"
-
-#include <string.h>
 
 enum { LANES = 8 };
 

@@ -21,7 +21,19 @@
 #include <stdint.h>
 
 #define IFMA __attribute__((target("avx512f,avx512ifma,avx512vl,avx512dq,avx512bw")))
+
+/* Everything is inlined into the loops. Not under a sanitizer, which checks each load of each copy: that build would
+ * take minutes, and nobody times it. */
+#if defined(__has_feature)
+#define FIELD_HAS_FEATURE __has_feature
+#else
+#define FIELD_HAS_FEATURE(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || FIELD_HAS_FEATURE(address_sanitizer)
+#define IFMA_INLINE static __attribute__((noinline, unused)) IFMA
+#else
 #define IFMA_INLINE static inline __attribute__((always_inline)) IFMA
+#endif
 
 typedef struct {
     __m512i v[5];

@@ -9,6 +9,7 @@
 
 #if FUSION_IFMA
 
+#include "constant_time.h"
 #include "edwards8x52.h"
 
 enum { DIGITS = 64 };
@@ -29,13 +30,6 @@ static const uint64_t BASE_X[5] = {0x62d608f25d51a, 0x412a4b4f6592a, 0x75b7171a4
                                    0x216936d3cd6e5};
 static const uint64_t BASE_Y[5] = {0x6666666666658, 0x4cccccccccccc, 0x1999999999999, 0x3333333333333,
                                    0x6666666666666};
-
-/* A store that the compiler may not drop. */
-static void wipe(void *secret, size_t bytes)
-{
-    memset(secret, 0, bytes);
-    __asm__ volatile("" : : "r"(secret) : "memory");
-}
 
 /* --- square roots --- */
 
