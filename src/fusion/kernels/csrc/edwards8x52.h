@@ -1,10 +1,7 @@
-/* Points of the curve -x^2 + y^2 = 1 + d x^2 y^2 over GF(2^255 - 19), eight at a time, and the rows of bytes they come
- * in.
+/* Points of the curve -x^2 + y^2 = 1 + d x^2 y^2 over GF(2^255 - 19), eight at a time, and their rows of bytes.
  *
  * The addition law is complete on this curve: no formula has an exceptional case. Formulas: Hisil, Wong, Carter and
  * Dawson, "Twisted Edwards Curves Revisited", 2008.
- *
- * Every fe here is tight unless a comment says otherwise; field8x52.h defines the word.
  */
 #ifndef FUSION_EDWARDS8X52_H
 #define FUSION_EDWARDS8X52_H
@@ -32,7 +29,7 @@ typedef struct {
     fe sum, difference, z, t;
 } left;
 
-/* Y + X, Y - X, 2Z, 2dT: the right operand. An fe here may come from fe_neg. */
+/* Y + X, Y - X, 2Z, 2dT: the right operand. */
 typedef struct {
     fe sum, difference, z2, t2d;
 } right;

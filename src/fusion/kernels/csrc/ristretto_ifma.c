@@ -1,7 +1,7 @@
 /* Ristretto255 (RFC 9496), eight rows at a time in the lanes of AVX-512 IFMA.
  *
- * A last vector of fewer than eight rows is filled up with zeros, which no step divides by or branches on; rows past the
- * end are neither read nor written. Time and memory access depend on n alone.
+ * A last vector of fewer than eight rows is filled up with zeros, which no step divides by or branches on; rows past
+ * the end are neither read nor written. Time and memory access depend on n alone.
  *
  * Where one chain of products would wait for itself, two vectors take turns: `pair_`.
  */
@@ -82,7 +82,7 @@ static IFMA void pair_map(point p[2], const fe t[2])
     pair_sqrt_ratio(s, square, u, v);
     for (int k = 0; k < 2; k++) {
         const fe other = fe_neg(fe_abs(fe_mul(s[k], t[k])));
-        const fe root = fe_select(square[k], other, s[k]); /* may come from fe_neg */
+        const fe root = fe_select(square[k], other, s[k]);
         const fe c = fe_select(square[k], r[k], fe_neg(one));
         const fe n = fe_sub(fe_mul(fe_mul(c, fe_sub(r[k], one)), fe_constant(D_MINUS_ONE_SQ)), v[k]);
         const fe rr = fe_sqr(root);
@@ -187,8 +187,8 @@ static void recode(int8_t digits[DIGITS], const uint8_t scalar[32])
     }
 }
 
-/* digit times the point of table[0], of which table[j] is the (j + 1)-fold. The digit is secret: every entry is read in
- * full and masked. */
+/* digit times the point of table[0], of which table[j] is the (j + 1)-fold. The digit is secret: every entry is read
+ * in full and masked. */
 IFMA_INLINE right multiple(const right table[8], int digit)
 {
     const __m512i signed_digit = ALL(digit), size = _mm512_abs_epi64(signed_digit);
@@ -211,9 +211,11 @@ IFMA_INLINE right multiple(const right table[8], int digit)
                    fe_select(negative, r.t2d, fe_neg(r.t2d))};
 }
 
+/* r = the scalar of the digits times p. */
 static IFMA void pair_times_scalar(ratio r[2], const point p[2], const int8_t digits[DIGITS])
 {
     right table[2][8];
+    left l[2];
     for (int k = 0; k < 2; k++) {
         point multiple_of_p = p[k];
         table[k][0] = right_from_point(p[k]);
@@ -224,11 +226,11 @@ static IFMA void pair_times_scalar(ratio r[2], const point p[2], const int8_t di
         r[k] = identity_ratio();
     }
     for (int i = DIGITS - 1; i >= 0; i--) {
-        left l[2];
         if (i != DIGITS - 1) pair_times16(r);
         for (int k = 0; k < 2; k++) l[k] = left_from_ratio(r[k]);
         for (int k = 0; k < 2; k++) r[k] = add(l[k], multiple(table[k], digits[i]));
     }
+    wipe(l, sizeof l); /* projective coordinates of a product say more about the scalar than the product does */
 }
 
 static IFMA void multiply(uint8_t *out, const uint8_t *points, const uint8_t scalar[32], size_t n)
@@ -247,7 +249,7 @@ static IFMA void multiply(uint8_t *out, const uint8_t *points, const uint8_t sca
         }
     }
     wipe(digits, sizeof digits);
-    wipe(p, sizeof p); /* projective coordinates of a product say more about the scalar than the product does */
+    wipe(p, sizeof p); /* as in pair_times_scalar */
     wipe(r, sizeof r);
 }
 
@@ -257,7 +259,7 @@ static void halve(uint8_t half[32], const uint8_t scalar[32])
     static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2,
                                       0xde, 0xf9, 0xde, 0x14, 0,    0,    0,    0,    0,    0,    0,    0,
                                       0,    0,    0,    0,    0,    0,    0,    0x10};
-    const unsigned odd = 0u - (scalar[0] & 1u);
+    const unsigned odd = (unsigned)ct_hide(0u - (uint64_t)(scalar[0] & 1));
     unsigned sum = 0;
     for (int i = 0; i < 32; i++) {
         sum += scalar[i] + (order[i] & odd);
@@ -269,9 +271,9 @@ static void halve(uint8_t half[32], const uint8_t scalar[32])
 
 /* The encoding of 2P for the ratio e, f, g, h of 2P, from 1/(efgh).
  *
- * With X = eh, Y = gf, Z = fh, T = eg the curve equation gives h^2 - g^2 = (a - d) e^2. Then u1 u2^2 of RFC 9496 4.3.2 is
- * (a - d) (e^2 f^2 g h)^2, whose inverse square root is INVSQRT_A_MINUS_D / (e^2 f^2 g h), up to a sign that cancels:
- * no square root is left to take. Its den1 and den2 become sqrt(a - d) / (gh) and INVSQRT_A_MINUS_D / (ef), and
+ * With X = eh, Y = gf, Z = fh, T = eg the curve equation gives h^2 - g^2 = (a - d) e^2. Then u1 u2^2 of RFC 9496 4.3.2
+ * is (a - d) (e^2 f^2 g h)^2, whose inverse square root is INVSQRT_A_MINUS_D / (e^2 f^2 g h), up to a sign that
+ * cancels: no square root is left to take. Its den1 and den2 become sqrt(a - d) / (gh) and INVSQRT_A_MINUS_D / (ef), and
  *   s = | INVSQRT_A_MINUS_D (h - (+-g)) / e |           or, rotated,  s = | (f - (+-ie)) / g |.
  * efgh = 0 only if e = 0 or g = 0, and then 2P is the identity's class: an inverse of 0 gives s = 0, as it should. */
 IFMA_INLINE fe encode_ratio(ratio r, fe inverse)
@@ -285,8 +287,8 @@ IFMA_INLINE fe encode_ratio(ratio r, fe inverse)
     fe y = fe_select(rotate, r.g, fe_mul(i, r.e));
     y = fe_select(fe_is_negative(fe_mul(x, z_inverse)), y, fe_neg(y));
     const fe factor = fe_select(rotate, fe_constant(INVSQRT_A_MINUS_D), fe_small(1));
-    const fe denominator = fe_mul(fe_select(rotate, r.g, r.e), t_inverse);
-    return fe_abs(fe_mul(fe_mul(factor, fe_sub(z, y)), denominator));
+    const fe reciprocal = fe_mul(fe_select(rotate, r.g, r.e), t_inverse); /* 1/e, rotated 1/g */
+    return fe_abs(fe_mul(fe_mul(factor, fe_sub(z, y)), reciprocal));
 }
 
 /* efgh, with 1 in the place of 0: a zero would spoil the common inverse of the block. */
@@ -334,7 +336,7 @@ static IFMA void multiply_encode(uint8_t *encodings, const uint8_t *points, cons
     }
     wipe(half, sizeof half);
     wipe(digits, sizeof digits);
-    wipe(p, sizeof p); /* as in multiply */
+    wipe(p, sizeof p); /* as in pair_times_scalar */
     wipe(r, sizeof r);
     wipe(twofold, sizeof twofold);
     wipe(before, sizeof before);
@@ -343,9 +345,6 @@ static IFMA void multiply_encode(uint8_t *encodings, const uint8_t *points, cons
 /* Lane j of row i holds (j + 1) 256^i times the generator, so that one permutation within a register looks up eight
  * digits at once: nothing is read from memory at a secret place. */
 static right_affine base_table[DIGITS / 2];
-
-/* When the library is loaded, before there are threads; about 0.1 ms. */
-__attribute__((constructor)) static void make_base_table(void);
 
 static IFMA void fill_base_table(void)
 {
@@ -371,7 +370,8 @@ static IFMA void fill_base_table(void)
     }
 }
 
-static void make_base_table(void)
+/* When the library is loaded, before there are threads; about 0.1 ms. */
+__attribute__((constructor)) static void make_base_table(void)
 {
     if (fusion_cpu_has_ifma()) fill_base_table();
 }
@@ -419,7 +419,7 @@ static IFMA void multiply_base(uint8_t *out, const uint8_t *scalars, size_t n)
     }
     wipe(digits, sizeof digits);
     wipe(w, sizeof w);
-    wipe(&p, sizeof p); /* as in multiply */
+    wipe(&p, sizeof p); /* as in pair_times_scalar */
     wipe(r, sizeof r);
 }
 
