@@ -1,0 +1,1 @@
+"""Hot loops in C11 behind one typed Python face."""

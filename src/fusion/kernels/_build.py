@@ -1,0 +1,40 @@
+"""Builds the extension `fusion.kernels._native`; setup.py hands `ffibuilder` to cffi.
+
+One translation unit per file of csrc/, no dependency, no machine flag: a variant for a newer CPU carries its own
+target attributes and is chosen at run time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cffi import FFI
+
+# Relative when setup.py names this file, as setuptools wants its sources.
+CSRC = Path(__file__).parent / "csrc"
+
+ffibuilder = FFI()
+ffibuilder.cdef(
+    """
+    typedef struct {
+        const char *name;
+        void (*from_uniform)(uint8_t *points, const uint8_t *uniform, size_t n);
+        void (*decode)(uint8_t *points, uint8_t *valid, const uint8_t *encodings, size_t n);
+        void (*encode)(uint8_t *encodings, const uint8_t *points, size_t n);
+        void (*multiply)(uint8_t *out, const uint8_t *points, const uint8_t *scalar, size_t n);
+        void (*multiply_encode)(uint8_t *encodings, const uint8_t *points, const uint8_t *scalar, size_t n);
+        void (*multiply_base)(uint8_t *out, const uint8_t *scalars, size_t n);
+        void (*add)(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t n);
+    } fusion_ristretto;
+    const fusion_ristretto *fusion_ristretto_variant(int i);
+    """
+)
+ffibuilder.set_source(
+    "fusion.kernels._native",
+    '#include "ristretto.h"\n#include "variants.h"\n',
+    sources=[str(path) for path in sorted(CSRC.glob("*.c"))],
+    depends=[str(path) for path in sorted(CSRC.glob("*.h"))],
+    include_dirs=[str(CSRC)],
+    extra_compile_args=["-O3", "-std=c11", "-fvisibility=hidden", "-Wall", "-Wextra"],
+    py_limited_api=True,
+)

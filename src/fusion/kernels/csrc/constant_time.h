@@ -1,0 +1,35 @@
+/* Small tools for code whose time and memory access must not depend on secrets. */
+#ifndef FUSION_CONSTANT_TIME_H
+#define FUSION_CONSTANT_TIME_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Hides a mask's origin from the optimiser, which could otherwise turn a selection into a branch. */
+static inline uint64_t ct_hide(uint64_t x)
+{
+    __asm__("" : "+r"(x));
+    return x;
+}
+
+/* All ones when x != 0, else zero. */
+static inline uint64_t ct_mask_nonzero(uint64_t x)
+{
+    return ct_hide(-((x | -x) >> 63));
+}
+
+/* All ones when a == b, else zero. */
+static inline uint64_t ct_mask_equal(uint64_t a, uint64_t b)
+{
+    return ~ct_mask_nonzero(a ^ b);
+}
+
+/* Clears memory that held a secret; the barrier keeps the store although nothing reads it back. */
+static inline void wipe(void *p, size_t n)
+{
+    memset(p, 0, n);
+    __asm__ __volatile__("" : : "r"(p) : "memory");
+}
+
+#endif
