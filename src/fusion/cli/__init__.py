@@ -1,0 +1,115 @@
+"""The command ``fusion``.
+
+Results go to stdout, progress and errors to stderr. Every command has ``--json``: one object on stdout, on
+failure ``{"error": class, "message": sentence}``. Exit codes: 0 done, 1 failed, 2 called wrongly, 128 + n
+ended by signal n. ``FUSION_DEBUG=1`` adds the traceback of a failure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from fusion import __version__
+from fusion.cli import demo, doctor, keys, psi
+from fusion.cli.output import fail
+from fusion.errors import FusionError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="fusion",
+    help="Compute on the joined picture while each row stays home.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(demo.demo)
+app.add_typer(psi.app, name="psi")
+app.command()(keys.keygen)
+app.command()(doctor.doctor)
+
+# Newer releases of typer carry their own copy of click; this is the common root of wrong usage in either.
+_UsageError: Any = typer.BadParameter.__base__
+
+
+class _Ended(BaseException):
+    """A signal asks the process to end; files and children are cleared up on the way out."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in args
+    try:
+        with _signals_raise():
+            code = app(args, prog_name="fusion", standalone_mode=False)
+            sys.stdout.flush()
+        if code == 128 + signal.SIGINT:
+            fail("KeyboardInterrupt", "interrupted", as_json=as_json)
+        return code if isinstance(code, int) else 0
+    except _UsageError as error:
+        where = error.ctx.command_path if error.ctx else "fusion"
+        fail("UsageError", f"{error.format_message()} (see {where} --help)", as_json=as_json)
+        return 2
+    except BrokenPipeError:
+        # the reader has left; keep the interpreter from complaining when it flushes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except KeyboardInterrupt:
+        fail("KeyboardInterrupt", "interrupted", as_json=as_json)
+        return 128 + signal.SIGINT
+    except _Ended as ended:
+        number: int = ended.args[0]
+        fail("Ended", f"ended by {signal.Signals(number).name}", as_json=as_json)
+        return 128 + number
+    except Exception as error:
+        if os.environ.get("FUSION_DEBUG"):
+            traceback.print_exc()
+        if isinstance(error, FusionError):
+            message = str(error)
+        else:
+            # the words of an unforeseen exception may quote a row
+            message = f"unexpected {type(error).__name__}; FUSION_DEBUG=1 shows where it comes from"
+        fail(type(error).__name__, message, as_json=as_json)
+        return 1
+
+
+@contextlib.contextmanager
+def _signals_raise() -> Iterator[None]:
+    def end(number: int, _frame: object) -> None:
+        raise _Ended(number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and leave.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

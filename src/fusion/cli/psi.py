@@ -1,0 +1,156 @@
+"""``fusion psi``: set intersection between this party and a peer."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from fusion.cli.output import Json, console, print_json, watch
+from fusion.errors import InputError
+
+if TYPE_CHECKING:
+    from fusion.channel.config import Party
+
+__all__ = ["app", "intersect", "parse_on"]
+
+app = typer.Typer(help="Set intersection with a peer.")
+
+
+@app.callback(invoke_without_command=True)
+def _root(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def intersect(
+    config: Annotated[Path, typer.Option(help="This party's TOML file.")],
+    peer: Annotated[str, typer.Option(help="The peer's name in that file.")],
+    table: Annotated[Path, typer.Option(help="This party's CSV or Parquet file.")],
+    on: Annotated[
+        str, typer.Option(help="Key columns with their kinds, such as id_number:cn_id,birth_date:date.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet file for this party's shared rows.")
+    ] = None,
+    learn: Annotated[
+        str, typer.Option(help='Who learns the result: "both" or the name of one party.')
+    ] = "both",
+    duplicates: Annotated[
+        Literal["error", "first"],
+        typer.Option(help="Refuse keys that stand twice, or keep the first row of each."),
+    ] = "error",
+    protocol: Annotated[
+        Literal["auto", "ecdh"], typer.Option(help="How to compute it; both sides must say the same.")
+    ] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Find the rows that this party and a peer share; the peer runs the same command with its own file."""
+    import msgspec
+
+    import fusion
+    from fusion import progress, psi, tables
+    from fusion.channel.config import Party
+
+    party = Party.load(config)
+    party.peer(peer)
+    _check_learn(party, peer, learn)
+    keys = parse_on(on)
+    source = tables.Table.of(table)
+    for column in keys:
+        source.column(column)
+    _check_out(out, table, learns=learn in ("both", party.name), peer=peer)
+
+    with watch([party.name]) as show, progress.listen(show), fusion.connect(party, peer=peer) as channel:
+        result = psi.intersect(
+            channel, source, on=keys, learn=learn, duplicates=duplicates, protocol=protocol
+        )
+        receipt: dict[str, Any] = msgspec.to_builtins(channel.receipt())
+    matched = None
+    if out is not None:
+        tables.write(result, out)
+        matched = tables.Table.of(result).rows
+    answer = {
+        "party": party.name,
+        "peer": peer,
+        "rows": source.rows,
+        "matched": matched,
+        "out": None if out is None else str(out),
+        "receipt": receipt,
+    }
+    if as_json:
+        print_json(answer)
+    else:
+        _show(answer)
+
+
+def parse_on(text: str) -> list[str] | dict[str, str]:
+    """Return key columns as `psi.intersect` takes them: names alone, or names with kinds.
+
+    Raises
+    ------
+    InputError
+        An empty name, a name that stands twice, or kinds for some columns only.
+    """
+    pairs = [part.strip().partition(":") for part in text.split(",")]
+    names = [name.strip() for name, _, _ in pairs]
+    kinds = [kind.strip() for _, _, kind in pairs]
+    if not all(names) or len(set(names)) < len(names):
+        raise InputError("--on lists different column names, such as id_number:cn_id,birth_date:date")
+    if not any(colon for _, colon, _ in pairs):
+        return names
+    if not all(kinds):
+        raise InputError("--on gives some columns a kind and others none; give each its kind")
+    return dict(zip(names, kinds, strict=True))
+
+
+def _check_learn(party: Party, peer: str, learn: str) -> None:
+    if learn not in ("both", party.name, peer):
+        raise InputError(f"--learn is both, {party.name} or {peer}")
+
+
+def _check_out(out: Path | None, table: Path, *, learns: bool, peer: str) -> None:
+    """Raise `InputError` now for what would otherwise fail after the work is done."""
+    if not learns:
+        if out is not None:
+            raise InputError(f"only {peer} learns the result, so there is nothing to write; leave out --out")
+        return
+    if out is None:
+        raise InputError("this side learns the result; say where to write it with --out")
+    if out.suffix not in (".csv", ".parquet"):
+        raise InputError(f"{out} must end in .csv or .parquet")
+    if not out.parent.is_dir():
+        raise InputError(f"the folder of {out} does not exist; make it first")
+    if not os.access(out.parent, os.W_OK):
+        raise InputError(f"the folder of {out} is not writable")
+    if out.is_dir() or (out.exists() and out.samefile(table)):
+        raise InputError(f"{out} is the table itself or a folder; choose another file")
+
+
+def _show(answer: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    receipt = answer["receipt"]
+    me, peer = answer["party"], answer["peer"]
+    rows = [
+        ("rows in the file", f"{answer['rows']:,}"),
+        *((f"usable keys of {party}", f"{size:,}") for party, size in receipt["sizes"].items()),
+        ("shared rows", "not told to this side" if answer["matched"] is None else f"{answer['matched']:,}"),
+        ("written to", answer["out"] or "nothing"),
+        ("sent, received", f"{receipt['bytes_sent']:,} and {receipt['bytes_received']:,} bytes"),
+        ("took", f"{receipt['seconds']:.2f} s"),
+        *((f"{me} learned", sentence) for sentence in receipt["learned"].get(me, [])),
+        *((f"{peer} learned", sentence) for sentence in receipt["learned"].get(peer, [])),
+    ]
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    screen = console()
+    screen.print(table)
+    for note in receipt.get("notes", ()):
+        screen.print(f"\nNote: {note}", markup=False)
