@@ -1,0 +1,142 @@
+"""Opening the files a party keeps its table in.
+
+Arrow's messages quote the offending row, and a chained exception would carry them along. So each failure is turned
+into a sentence inside the ``except`` and raised outside it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from fusion.errors import InputError
+
+# Arrow reads this many bytes at a time, and a row must fit.
+_BLOCK = 1 << 24
+
+# A header cell like this is a person's or a firm's number, so the header is missing. It must not reach a message.
+_DATUM = re.compile(r"\s*\+?\d{11,}\s*|\s*\d{17}[xX]\s*|\s*[0-9A-HJ-NP-RTUWXY]{18}\s*|.+@.+\..+")
+
+
+def existing(path: Path) -> Path:
+    """The path, known to be a readable file with something in it.
+
+    Raises
+    ------
+    InputError
+        If it is missing, empty, a folder or not readable.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the path of one file")
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
+    if empty:
+        raise InputError(f"{path} is empty; write its header line and rows first")
+    return path
+
+
+def read_csv(path: Path) -> pa.Table:
+    """A CSV file as a table of text columns.
+
+    The file is UTF-8, with or without a byte order mark; its first line names the columns; cells may be quoted and
+    then hold commas and line breaks. Nothing is guessed: ``007`` stays ``007``, and an empty cell stays empty text.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, not UTF-8, without a header, or has rows of unequal length.
+    """
+    with existing(path).open("rb") as file:
+        wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    if wide:
+        raise InputError(_not_utf8(path, "UTF-16"))
+    problem, names = "", []
+    try:
+        names = _header(path)
+    except UnicodeDecodeError:
+        problem = _not_utf8(path, "GB18030")
+    except pa.ArrowInvalid:
+        problem = f"{path} does not begin with a line of column names"
+    if problem:
+        raise InputError(problem)
+    if len(set(names)) < len(names):
+        raise InputError(f"{path} names two columns alike; rename one")
+    if any(_DATUM.fullmatch(name) for name in names):
+        raise InputError(f"the first line of {path} looks like data; put a line of column names above it")
+    ragged: list[pyarrow.csv.InvalidRow] = []
+    try:
+        return _body(path, names, ragged)
+    except pa.ArrowInvalid as error:
+        if "UTF8" in str(error):
+            problem = _not_utf8(path, "GB18030")
+        elif not ragged:
+            problem = f"{path} cannot be read as CSV: a cell is longer than {_BLOCK >> 20} MB"
+    if problem:
+        raise InputError(problem)
+    ragged.clear()
+    with contextlib.suppress(pa.ArrowInvalid):
+        _body(path, names, ragged, threads=False)  # once more in order: only then does Arrow know the row number
+    row = ragged[0]
+    raise InputError(
+        f"row {row.number} of {path} (the header is row 1) has {row.actual_columns} cells instead of "
+        f"{row.expected_columns}; look for an unquoted comma or an unclosed quotation mark"
+    )
+
+
+def _header(path: Path) -> list[str]:
+    """The column names; rows of unequal length are not its business."""
+    parse = pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda _: "skip")
+    read = pyarrow.csv.ReadOptions(block_size=_BLOCK)
+    with pyarrow.csv.open_csv(path, read_options=read, parse_options=parse) as reader:
+        return list(reader.schema.names)
+
+
+def _body(
+    path: Path, names: list[str], ragged: list[pyarrow.csv.InvalidRow], *, threads: bool = True
+) -> pa.Table:
+    """The rows as text. Puts the first row of another length into `ragged` before it raises."""
+
+    def refuse(row: pyarrow.csv.InvalidRow) -> str:
+        ragged.append(row)
+        return "error"
+
+    return pyarrow.csv.read_csv(
+        path,
+        read_options=pyarrow.csv.ReadOptions(use_threads=threads, block_size=_BLOCK),
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=refuse),
+        convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.large_string())),
+    )
+
+
+def _not_utf8(path: Path, guess: str) -> str:
+    return f"{path} is not UTF-8 text; convert it, such as by: iconv -f {guess} -t UTF-8 {path.name} > utf8.csv"
+
+
+def open_parquet(path: Path) -> pyarrow.parquet.ParquetFile:
+    """A Parquet file, of which only the description has been read.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty or damaged.
+    """
+    existing(path)
+    try:
+        return pyarrow.parquet.ParquetFile(path)
+    except (pa.ArrowException, OSError):
+        pass
+    raise InputError(damaged(path))
+
+
+def damaged(path: Path) -> str:
+    """What to say of a Parquet file that cannot be read."""
+    return f"{path} is not a complete Parquet file; write it again"
