@@ -214,6 +214,8 @@ class Channel:
                 sending = False
                 continue
             if chunk is None:
+                if not receiving:
+                    raise PeerError(f"{self.peer} ended its rows before the number it announced")
                 starved = True
             else:
                 self._put(Kind.CHUNK, encode_chunk(chunk), chunk.stream)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import fusion
 from fusion import progress
@@ -46,6 +47,14 @@ class _Link:
     mailbox: Mailbox
     transport: TlsTransport
     hello: Hello
+
+
+@overload
+def connect(config: str | os.PathLike[str] | Party, peer: str, *, policy: Policy = allow_all) -> Channel: ...
+
+
+@overload
+def connect(config: str | os.PathLike[str] | Party, *, peers: Sequence[str], policy: Policy = allow_all) -> Group: ...
 
 
 def connect(

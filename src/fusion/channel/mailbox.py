@@ -119,7 +119,8 @@ class Mailbox:
         with self.changed:
             self._oldest = operation + 1
             for queue in (self.incoming, self.outgoing):
-                kept = [frame for frame in queue if frame.operation > operation]
+                # our announcement still goes out: a disagreement is to be named by both sides
+                kept = [f for f in queue if f.operation > operation or (queue is self.outgoing and f.kind is Kind.OPEN)]
                 queue.clear()
                 queue.extend(kept)
             if last_words is not None and self.failure is None:

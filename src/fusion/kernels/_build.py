@@ -1,14 +1,14 @@
 """Builds the extension `fusion.kernels._native`; setup.py hands `ffibuilder` to cffi.
 
-One translation unit per file of csrc/, no dependency, no machine flag: a variant for a newer CPU carries its own
-target attributes and is chosen at run time.
+One translation unit per file of csrc/, no dependency, no machine flag: a variant for a newer CPU carries its
+own target attributes and is chosen at run time.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from cffi import FFI
+from cffi import FFI  # type: ignore[import-untyped]
 
 # Relative when setup.py names this file, as setuptools wants its sources.
 CSRC = Path(__file__).parent / "csrc"
@@ -27,11 +27,19 @@ ffibuilder.cdef(
         void (*add)(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t n);
     } fusion_ristretto;
     const fusion_ristretto *fusion_ristretto_variant(int i);
+
+    void fusion_expand_message_xmd(uint8_t *out, size_t length, const uint8_t *rows, size_t width,
+                                   const uint8_t *dst, size_t dst_length, size_t n);
+    void fusion_hmac_sha256_columns(uint8_t *out, const uint8_t *key, size_t key_length,
+                                    const int64_t **offsets, const uint8_t **data, size_t columns,
+                                    size_t start, size_t n);
+    void fusion_sha256_rows(uint8_t *out, size_t out_width, const uint8_t *prefix, size_t prefix_length,
+                            const uint8_t *rows, size_t width, size_t n);
     """
 )
 ffibuilder.set_source(
     "fusion.kernels._native",
-    '#include "ristretto.h"\n#include "variants.h"\n',
+    '#include "hashing.h"\n#include "variants.h"\n',
     sources=[str(path) for path in sorted(CSRC.glob("*.c"))],
     depends=[str(path) for path in sorted(CSRC.glob("*.h"))],
     include_dirs=[str(CSRC)],

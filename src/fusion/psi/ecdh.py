@@ -44,7 +44,7 @@ import numpy.typing as npt
 from fusion.channel import Channel, Chunk, Session
 from fusion.crypto import group
 from fusion.errors import PeerError
-from fusion.kernels import hashing, ristretto
+from fusion.kernels import hashing
 from fusion.psi.rows import has_repeats
 
 __all__ = ["CHUNK", "SUITE", "Tags", "tag_bytes", "tags"]
@@ -88,10 +88,8 @@ def tags(peer: Channel, session: Session, items: Rows, *, threads: int | None = 
         while sent < n or returned < m:
             if theirs:
                 received = theirs.popleft()
-                points, valid = ristretto.decode(received, threads=threads)
-                if not valid.all() or not received.any(axis=1).all():
-                    raise PeerError(f"{peer.peer} sent a mask that is no valid group element")
-                product = ristretto.multiply_encode(points, secret.to_bytes(), threads=threads)
+                points = group.decode(received, threads=threads)
+                product = group.multiply_encode(points, secret, threads=threads)
                 answer = hashing.sha256_rows(domain + b"tag/" + session.id, product, width, threads=threads)
                 returned += len(answer)
                 if we_learn:
@@ -102,7 +100,7 @@ def tags(peer: Channel, session: Session, items: Rows, *, threads: int | None = 
                 block = items[sent : sent + CHUNK]
                 points = group.hash_to_group(block, domain + b"item/" + session.id, threads=threads)
                 sent += len(block)
-                yield Chunk(_MASKS, ristretto.multiply_encode(points, secret.to_bytes(), threads=threads))
+                yield Chunk(_MASKS, group.multiply_encode(points, secret, threads=threads))
                 peer.advance(len(block))
             else:
                 yield None

@@ -1,6 +1,9 @@
 from __future__ import annotations
 from dataclasses import dataclass
+
 SAMPLE = 1024
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnReport:
     name: str
@@ -9,4 +12,7 @@ class ColumnReport:
     null: int
     invalid: int
     notes: tuple[str, ...] = ()
-def observe(kind, type_, values, rejected): return ()
+
+
+def observe(kind, type_, values, rejected):
+    return ()

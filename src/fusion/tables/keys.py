@@ -129,7 +129,9 @@ def _pairs(table: Table, on: str | Sequence[str] | Mapping[str, str]) -> list[tu
         if kind not in KINDS:
             close = difflib.get_close_matches(str(kind), KINDS, 1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise InputError(f"column {name!r} is given the unknown kind {kind!r}: take one of {', '.join(KINDS)}{hint}")
+            raise InputError(
+                f"column {name!r} is given the unknown kind {kind!r}: take one of {', '.join(KINDS)}{hint}"
+            )
     return pairs
 
 
@@ -147,9 +149,7 @@ def _kind_of(name: str, type_: pa.DataType) -> str:
 
 
 def _is_text(type_: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
-    )
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_))
 
 
 def _check(name: str, kind: str, type_: pa.DataType) -> None:
@@ -228,9 +228,7 @@ def _as_text(piece: pa.Array) -> tuple[pa.LargeStringArray, Flags]:
     return piece.cast(pa.large_string()), null
 
 
-def canonical(
-    kind: Kind, text: pa.LargeStringArray
-) -> tuple[pa.LargeStringArray, int, pa.LargeStringArray]:
+def canonical(kind: Kind, text: pa.LargeStringArray) -> tuple[pa.LargeStringArray, int, pa.LargeStringArray]:
     """Canonical text, null where invalid; how many rows were blank; and the normalised text of invalid rows."""
     dirty = strings.present(text) & ~kind.canonical(text)
     if not dirty.any():

@@ -137,9 +137,7 @@ def _date_clean(text: pa.LargeStringArray) -> pa.LargeStringArray:
     parts = pc.extract_regex(text, _DATE)
     year, *month_day = (pc.struct_field(parts, name) for name in ("y", "m", "mm", "d", "dd"))
     # of two groups that stand for the same part one is empty
-    month, day = (
-        pc.utf8_lpad(strings.join(one, other), 2, "0") for one, other in (month_day[:2], month_day[2:])
-    )
+    month, day = (pc.utf8_lpad(strings.join(one, other), 2, "0") for one, other in (month_day[:2], month_day[2:]))
     text = strings.join(year, month, day, separator="-")
     return strings.only(text, strings.present(text) & _date_canonical(text))
 

@@ -100,9 +100,7 @@ def _header(path: Path) -> list[str]:
         return list(reader.schema.names)
 
 
-def _body(
-    path: Path, names: list[str], ragged: list[pyarrow.csv.InvalidRow], *, threads: bool = True
-) -> pa.Table:
+def _body(path: Path, names: list[str], ragged: list[pyarrow.csv.InvalidRow], *, threads: bool = True) -> pa.Table:
     """The rows as text. Puts the first row of another length into `ragged` before it raises."""
 
     def refuse(row: pyarrow.csv.InvalidRow) -> str:

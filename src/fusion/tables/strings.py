@@ -92,14 +92,10 @@ def from_width(rows: Bytes) -> pa.LargeStringArray:
     """A text column of ASCII rows of one width, from a (rows, width) array."""
     count, width = rows.shape
     offsets = np.arange(count + 1, dtype=np.int64) * width
-    return pa.LargeStringArray.from_buffers(
-        count, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(rows))
-    )
+    return pa.LargeStringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(rows)))
 
 
-def replace_rows(
-    text: pa.LargeStringArray, where: Flags, values: pa.LargeStringArray
-) -> pa.LargeStringArray:
+def replace_rows(text: pa.LargeStringArray, where: Flags, values: pa.LargeStringArray) -> pa.LargeStringArray:
     """The column with the rows flagged in `where` replaced, in order, by `values`."""
     return pc.replace_with_mask(text, mask(where), values)
 

@@ -1,0 +1,107 @@
+#include "sha512.h"
+
+#include <string.h>
+
+/* FIPS 180-4, 4.2.3: the first 64 bits of the fractional parts of the cube roots of the first 80 primes. */
+static const uint64_t K[80] = {
+    0x428a2f98d728ae22, 0x7137449123ef65cd, 0xb5c0fbcfec4d3b2f, 0xe9b5dba58189dbbc,
+    0x3956c25bf348b538, 0x59f111f1b605d019, 0x923f82a4af194f9b, 0xab1c5ed5da6d8118,
+    0xd807aa98a3030242, 0x12835b0145706fbe, 0x243185be4ee4b28c, 0x550c7dc3d5ffb4e2,
+    0x72be5d74f27b896f, 0x80deb1fe3b1696b1, 0x9bdc06a725c71235, 0xc19bf174cf692694,
+    0xe49b69c19ef14ad2, 0xefbe4786384f25e3, 0x0fc19dc68b8cd5b5, 0x240ca1cc77ac9c65,
+    0x2de92c6f592b0275, 0x4a7484aa6ea6e483, 0x5cb0a9dcbd41fbd4, 0x76f988da831153b5,
+    0x983e5152ee66dfab, 0xa831c66d2db43210, 0xb00327c898fb213f, 0xbf597fc7beef0ee4,
+    0xc6e00bf33da88fc2, 0xd5a79147930aa725, 0x06ca6351e003826f, 0x142929670a0e6e70,
+    0x27b70a8546d22ffc, 0x2e1b21385c26c926, 0x4d2c6dfc5ac42aed, 0x53380d139d95b3df,
+    0x650a73548baf63de, 0x766a0abb3c77b2a8, 0x81c2c92e47edaee6, 0x92722c851482353b,
+    0xa2bfe8a14cf10364, 0xa81a664bbc423001, 0xc24b8b70d0f89791, 0xc76c51a30654be30,
+    0xd192e819d6ef5218, 0xd69906245565a910, 0xf40e35855771202a, 0x106aa07032bbd1b8,
+    0x19a4c116b8d2d0c8, 0x1e376c085141ab53, 0x2748774cdf8eeb99, 0x34b0bcb5e19b48a8,
+    0x391c0cb3c5c95a63, 0x4ed8aa4ae3418acb, 0x5b9cca4f7763e373, 0x682e6ff3d6b2b8a3,
+    0x748f82ee5defb2fc, 0x78a5636f43172f60, 0x84c87814a1f0ab72, 0x8cc702081a6439ec,
+    0x90befffa23631e28, 0xa4506cebde82bde9, 0xbef9a3f7b2c67915, 0xc67178f2e372532b,
+    0xca273eceea26619c, 0xd186b8c721c0c207, 0xeada7dd6cde0eb1e, 0xf57d4f7fee6ed178,
+    0x06f067aa72176fba, 0x0a637dc5a2c898a6, 0x113f9804bef90dae, 0x1b710b35131c471b,
+    0x28db77f523047d84, 0x32caab7b40c72493, 0x3c9ebe0a15c9bebc, 0x431d67c49c100d4c,
+    0x4cc5d4becb3e42b6, 0x597f299cfc657e2a, 0x5fcb6fab3ad6faec, 0x6c44198c4a475817,
+};
+
+/* 5.3.5: likewise, of the square roots of the first eight primes. */
+static const uint64_t H0[8] = {
+    0x6a09e667f3bcc908, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1,
+    0x510e527fade682d1, 0x9b05688c2b3e6c1f, 0x1f83d9abfb41bd6b, 0x5be0cd19137e2179,
+};
+
+static inline uint64_t rotate(uint64_t x, int n) { return x >> n | x << (64 - n); }
+
+/* One round of 6.4.2, step 3. Instead of moving eight variables down by one, the caller names them in turn. */
+static inline void step(uint64_t a, uint64_t b, uint64_t c, uint64_t *d, uint64_t e, uint64_t f, uint64_t g, uint64_t *h, uint64_t input)
+{
+    uint64_t t1 = *h + (rotate(e, 14) ^ rotate(e, 18) ^ rotate(e, 41)) + (g ^ (e & (f ^ g))) + input;
+    *d += t1;
+    *h = t1 + (rotate(a, 28) ^ rotate(a, 34) ^ rotate(a, 39)) + ((a & b) | (c & (a | b)));
+}
+
+static void compress(uint64_t h[8], const uint8_t *block)
+{
+    uint64_t w[80];
+    for (int t = 0; t < 16; t++) {
+        w[t] = 0;
+        for (int i = 0; i < 8; i++) w[t] = w[t] << 8 | block[8 * t + i];
+    }
+    for (int t = 16; t < 80; t++) {
+        uint64_t s0 = rotate(w[t - 15], 1) ^ rotate(w[t - 15], 8) ^ w[t - 15] >> 7;
+        uint64_t s1 = rotate(w[t - 2], 19) ^ rotate(w[t - 2], 61) ^ w[t - 2] >> 6;
+        w[t] = s1 + w[t - 7] + s0 + w[t - 16];
+    }
+    uint64_t a = h[0], b = h[1], c = h[2], d = h[3], e = h[4], f = h[5], g = h[6], k = h[7];
+    for (int t = 0; t < 80; t += 8) {
+        step(a, b, c, &d, e, f, g, &k, K[t] + w[t]);
+        step(k, a, b, &c, d, e, f, &g, K[t + 1] + w[t + 1]);
+        step(g, k, a, &b, c, d, e, &f, K[t + 2] + w[t + 2]);
+        step(f, g, k, &a, b, c, d, &e, K[t + 3] + w[t + 3]);
+        step(e, f, g, &k, a, b, c, &d, K[t + 4] + w[t + 4]);
+        step(d, e, f, &g, k, a, b, &c, K[t + 5] + w[t + 5]);
+        step(c, d, e, &f, g, k, a, &b, K[t + 6] + w[t + 6]);
+        step(b, c, d, &e, f, g, k, &a, K[t + 7] + w[t + 7]);
+    }
+    h[0] += a, h[1] += b, h[2] += c, h[3] += d, h[4] += e, h[5] += f, h[6] += g, h[7] += k;
+}
+
+void sha512_init(sha512 *s)
+{
+    memcpy(s->h, H0, sizeof H0);
+    s->length = 0;
+}
+
+void sha512_update(sha512 *s, const uint8_t *data, size_t n)
+{
+    size_t used = s->length % SHA512_BLOCK;
+    s->length += n;
+    if (used) {
+        size_t take = SHA512_BLOCK - used < n ? SHA512_BLOCK - used : n;
+        if (take) memcpy(s->buffer + used, data, take);
+        if (used + take < SHA512_BLOCK) return;
+        compress(s->h, s->buffer);
+        data += take;
+        n -= take;
+    }
+    for (; n >= SHA512_BLOCK; data += SHA512_BLOCK, n -= SHA512_BLOCK) compress(s->h, data);
+    if (n) memcpy(s->buffer, data, n);
+}
+
+void sha512_final(sha512 *s, uint8_t digest[SHA512_BYTES])
+{
+    size_t used = s->length % SHA512_BLOCK;
+    s->buffer[used++] = 0x80;
+    /* The length in bits fills the last 16 bytes; 2^61 bytes are out of reach, so it needs only eight of them. */
+    if (used > SHA512_BLOCK - 16) {
+        memset(s->buffer + used, 0, SHA512_BLOCK - used);
+        compress(s->h, s->buffer);
+        used = 0;
+    }
+    memset(s->buffer + used, 0, SHA512_BLOCK - used);
+    for (int i = 0; i < 8; i++) s->buffer[SHA512_BLOCK - 1 - i] = (uint8_t)(8 * s->length >> (8 * i));
+    compress(s->h, s->buffer);
+    for (int i = 0; i < 64; i++) digest[i] = (uint8_t)(s->h[i / 8] >> (8 * (7 - i % 8)));
+}

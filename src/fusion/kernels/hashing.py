@@ -1,0 +1,168 @@
+"""Hashes of whole columns: one call, many rows.
+
+Every function takes ``threads``, the number of threads that share the rows (None: all CPUs this process may
+use).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from fusion.errors import InputError
+from fusion.kernels._native import ffi, lib
+from fusion.kernels._rows import Bytes, byte_rows, byte_string, pointer, split
+
+# Rows that take about a millisecond.
+_GRAIN = 2048
+
+
+def expand_message_xmd(rows: Bytes, dst: bytes, *, length: int = 64, threads: int | None = None) -> Bytes:
+    """Expand rows to uniform bytes: expand_message_xmd with SHA-512 (RFC 9380, 5.3.1).
+
+    Parameters
+    ----------
+    rows : (n, width) uint8
+        One message a row.
+    dst : bytes
+        Domain separation tag, 1 to 255 bytes.
+    length : int
+        Bytes a row of the result, 1 to 16320.
+
+    Returns
+    -------
+    (n, length) uint8
+
+    Raises
+    ------
+    InputError
+        On another shape or type, or a tag or length out of range.
+    """
+    messages, tag = byte_rows(rows, None, "rows"), byte_string(dst, "dst")
+    if not 1 <= len(tag) <= 255:
+        raise InputError(f"dst must have 1 to 255 bytes, not {len(tag)}")
+    if not 1 <= length <= 255 * 64:
+        raise InputError(f"length must be 1 to {255 * 64}, not {length}")
+    width = messages.shape[1]
+    out = np.empty((len(messages), length), dtype=np.uint8)
+    split(
+        lambda a, b: lib.fusion_expand_message_xmd(
+            pointer(out[a:b], writable=True), length, pointer(messages[a:b]), width, tag, len(tag), b - a
+        ),
+        len(messages),
+        threads=threads,
+        grain=_GRAIN,
+    )
+    return out
+
+
+def sha256_rows(prefix: bytes, rows: Bytes, width: int, *, threads: int | None = None) -> Bytes:
+    """SHA-256 of ``prefix + row`` (FIPS 180-4), truncated to its first `width` bytes.
+
+    Parameters
+    ----------
+    prefix : bytes
+    rows : (n, any) uint8
+    width : int
+        1 to 32.
+
+    Returns
+    -------
+    (n, width) uint8
+
+    Raises
+    ------
+    InputError
+        On another shape or type, or a width out of range.
+    """
+    messages, head = byte_rows(rows, None, "rows"), byte_string(prefix, "prefix")
+    if not 1 <= width <= 32:
+        raise InputError(f"width must be 1 to 32, not {width}")
+    row_width = messages.shape[1]
+    out = np.empty((len(messages), width), dtype=np.uint8)
+    split(
+        lambda a, b: lib.fusion_sha256_rows(
+            pointer(out[a:b], writable=True), width, head, len(head), pointer(messages[a:b]), row_width, b - a
+        ),
+        len(messages),
+        threads=threads,
+        grain=_GRAIN,
+    )
+    return out
+
+
+def hmac_columns(key: bytes, columns: Sequence[pa.Array | pa.ChunkedArray], *, threads: int | None = None) -> Bytes:
+    """HMAC-SHA-256 (RFC 2104) of the rows of string columns.
+
+    A row's message is, column by column, the value's length as 4 bytes little-endian, then the value: two
+    different rows never give the same message.
+
+    Parameters
+    ----------
+    key : bytes
+    columns : sequence of pyarrow arrays
+        At least one, of equal length n, without nulls; string, large_string, binary or large_binary.
+
+    Returns
+    -------
+    (n, 32) uint8
+
+    Raises
+    ------
+    InputError
+        If a column has another type, a null, a value of 4 GiB or more, or broken offsets, or lengths differ.
+    """
+    secret = byte_string(key, "key")
+    if not columns:
+        raise InputError("at least one column is needed")
+    buffers = [_offsets_and_data(column) for column in columns]
+    n = len(columns[0])
+    if any(len(column) != n for column in columns):
+        raise InputError("the columns must have equal length")
+    offsets = ffi.new("int64_t *[]", [ffi.from_buffer("int64_t[]", o) for o, _ in buffers])
+    data = ffi.new("uint8_t *[]", [pointer(d) for _, d in buffers])
+    out = np.empty((n, 32), dtype=np.uint8)
+    split(
+        lambda a, b: lib.fusion_hmac_sha256_columns(
+            pointer(out[a:b], writable=True), secret, len(secret), offsets, data, len(buffers), a, b - a
+        ),
+        n,
+        threads=threads,
+        grain=_GRAIN,
+    )
+    return out
+
+
+def _offsets_and_data(column: Any) -> tuple[NDArray[np.int64], Bytes]:
+    """The n + 1 offsets and the bytes they point into, checked: a crafted file could hold any offsets."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if not isinstance(column, pa.Array):
+        raise InputError("columns must be pyarrow arrays")
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        offset_type: np.dtype[Any] = np.dtype(np.int32)
+    elif pa.types.is_large_string(kind) or pa.types.is_large_binary(kind):
+        offset_type = np.dtype(np.int64)
+    else:
+        raise InputError(f"columns must be of strings or bytes, not {kind}")
+    if column.null_count:
+        raise InputError("columns must have no nulls; drop those rows first")
+    _, offset_buffer, data_buffer = column.buffers()
+    data = np.frombuffer(b"" if data_buffer is None else data_buffer, dtype=np.uint8)
+    if len(column) == 0:
+        return np.zeros(1, dtype=np.int64), data
+    first, last = column.offset, column.offset + len(column) + 1
+    if offset_buffer is None or offset_buffer.size < last * offset_type.itemsize:
+        raise InputError("a column's offsets are damaged; rebuild it")
+    offsets = np.frombuffer(offset_buffer, dtype=offset_type, count=last)[first:].astype(np.int64, copy=False)
+    lengths = np.diff(offsets)
+    if offsets[0] < 0 or offsets[-1] > len(data) or lengths.min() < 0:
+        raise InputError("a column's offsets are damaged; rebuild it")
+    if lengths.max() >= 2**32:
+        raise InputError("a value must be shorter than 4 GiB")
+    return offsets, data
