@@ -1,0 +1,619 @@
+/* Ristretto255 (RFC 9496), eight rows at a time in the lanes of AVX-512 IFMA.
+ *
+ * The curve is -x^2 + y^2 = 1 + d x^2 y^2. Its addition law is complete, so no formula has an exceptional case.
+ * Formulas: Hisil, Wong, Carter, Dawson, "Twisted Edwards Curves Revisited", 2008.
+ *
+ * A last vector of fewer than eight rows is filled up with zeros, which no step divides by or branches on; rows past the
+ * end are neither read nor written. Time and memory access depend on n alone.
+ *
+ * Every fe here is tight unless a comment says otherwise; field8x52.h defines the word.
+ */
+#include "cpu.h"
+
+#if FUSION_IFMA
+
+#include "field8x52.h"
+
+#include <string.h>
+
+enum { LANES = 8, DIGITS = 64 };
+
+/* RFC 9496 4.1 and, for the generator, RFC 8032 5.1; radix 2^51. */
+static const uint64_t ONE[5] = {1, 0, 0, 0, 0};
+static const uint64_t D[5] = {0x34dca135978a3, 0x1a8283b156ebd, 0x5e7a26001c029, 0x739c663a03cbb, 0x52036cee2b6ff};
+static const uint64_t D2[5] = {0x69b9426b2f159, 0x35050762add7a, 0x3cf44c0038052, 0x6738cc7407977, 0x2406d9dc56dff};
+static const uint64_t SQRT_M1[5] = {0x61b274a0ea0b0, 0x0d5a5fc8f189d, 0x7ef5e9cbd0c60, 0x78595a6804c9e,
+                                    0x2b8324804fc1d};
+static const uint64_t SQRT_AD_MINUS_ONE[5] = {0x7f6a0497b2e1b, 0x1836f0a97afd2, 0x7d747f6be7638, 0x456079e7e6498,
+                                              0x376931bf2b834};
+static const uint64_t INVSQRT_A_MINUS_D[5] = {0x0fdaa805d40ea, 0x2eb482e57d339, 0x007610274bc58, 0x6510b613dc8ff,
+                                              0x786c8905cfaff};
+static const uint64_t ONE_MINUS_D_SQ[5] = {0x409c1945fc176, 0x719abc6a1fc4f, 0x1c37f90b20684, 0x06bccca55eedf,
+                                           0x029072a8b2b3e};
+static const uint64_t D_MINUS_ONE_SQ[5] = {0x55aaa44ed4d20, 0x59603c3332635, 0x26d3baf4a7928, 0x120a66e6997a9,
+                                           0x5968b37af66c2};
+static const uint64_t BASE_X[5] = {0x62d608f25d51a, 0x412a4b4f6592a, 0x75b7171a4b31d, 0x1ff60527118fe,
+                                   0x216936d3cd6e5};
+static const uint64_t BASE_Y[5] = {0x6666666666658, 0x4cccccccccccc, 0x1999999999999, 0x3333333333333,
+                                   0x6666666666666};
+
+/* x = X/Z, y = Y/Z, xy = T/Z. */
+typedef struct {
+    fe x, y, z, t;
+} point;
+
+/* x = e/f, y = g/h: what an addition or a doubling yields before its last four products. */
+typedef struct {
+    fe e, f, g, h;
+} ratio;
+
+/* Y + X, Y - X, Z, T: the left operand of an addition. */
+typedef struct {
+    fe sum, difference, z, t;
+} left;
+
+/* Y + X, Y - X, 2Z, 2dT: the right operand. An fe here may come from fe_neg. */
+typedef struct {
+    fe sum, difference, z2, t2d;
+} right;
+
+/* A right operand with Z = 1. */
+typedef struct {
+    fe sum, difference, t2d;
+} right_affine;
+
+/* --- rows --- */
+
+/* Lane j of w[i] and lane i of w[j] change places. */
+IFMA_INLINE void transpose(__m512i w[8])
+{
+    __m512i t[8];
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm512_unpacklo_epi64(w[i], w[i + 1]);
+        t[i + 1] = _mm512_unpackhi_epi64(w[i], w[i + 1]);
+    }
+    /* t[0], t[2], t[4], t[6] hold the even words of two rows each in four pairs, t[1], t[3], ... the odd words. */
+    for (int i = 0; i < 2; i++) {
+        const __m512i low03 = _mm512_shuffle_i64x2(t[i], t[i + 2], 0x44);
+        const __m512i low47 = _mm512_shuffle_i64x2(t[i + 4], t[i + 6], 0x44);
+        const __m512i high03 = _mm512_shuffle_i64x2(t[i], t[i + 2], 0xee);
+        const __m512i high47 = _mm512_shuffle_i64x2(t[i + 4], t[i + 6], 0xee);
+        w[i] = _mm512_shuffle_i64x2(low03, low47, 0x88);
+        w[i + 2] = _mm512_shuffle_i64x2(low03, low47, 0xdd);
+        w[i + 4] = _mm512_shuffle_i64x2(high03, high47, 0x88);
+        w[i + 6] = _mm512_shuffle_i64x2(high03, high47, 0xdd);
+    }
+}
+
+/* Words 0 to 3 of `rows` <= 8 rows of 32 bytes. */
+IFMA_INLINE void load32(__m512i w[8], const uint8_t *bytes, size_t rows)
+{
+    for (size_t j = 0; j < LANES; j++)
+        w[j] = j < rows ? _mm512_zextsi256_si512(_mm256_loadu_si256((const void *)(bytes + 32 * j)))
+                        : _mm512_setzero_si512();
+    transpose(w);
+}
+
+/* Words 0 to 7 of `rows` <= 8 rows, `stride` bytes apart. */
+IFMA_INLINE void load64(__m512i w[8], const uint8_t *bytes, size_t stride, size_t rows)
+{
+    for (size_t j = 0; j < LANES; j++)
+        w[j] = j < rows ? _mm512_loadu_si512(bytes + stride * j) : _mm512_setzero_si512();
+    transpose(w);
+}
+
+IFMA_INLINE void store32(uint8_t *bytes, fe a, size_t rows)
+{
+    __m512i w[8];
+    fe_to_words(w, a);
+    for (int i = 4; i < 8; i++) w[i] = _mm512_setzero_si512();
+    transpose(w);
+    for (size_t j = 0; j < LANES; j++)
+        if (j < rows) _mm256_storeu_si256((void *)(bytes + 32 * j), _mm512_castsi512_si256(w[j]));
+}
+
+IFMA_INLINE void store64(uint8_t *bytes, size_t stride, fe a, fe b, size_t rows)
+{
+    __m512i w[8];
+    fe_to_words(w, a);
+    fe_to_words(w + 4, b);
+    transpose(w);
+    for (size_t j = 0; j < LANES; j++)
+        if (j < rows) _mm512_storeu_si512(bytes + stride * j, w[j]);
+}
+
+static IFMA void load_points(point *p, const uint8_t *bytes, size_t rows)
+{
+    __m512i w[8];
+    load64(w, bytes, FUSION_POINT_BYTES, rows);
+    p->x = fe_from_words(w);
+    p->y = fe_from_words(w + 4);
+    load64(w, bytes + 64, FUSION_POINT_BYTES, rows);
+    p->z = fe_from_words(w);
+    p->t = fe_from_words(w + 4);
+}
+
+static IFMA void store_points(uint8_t *bytes, const point *p, size_t rows)
+{
+    store64(bytes, FUSION_POINT_BYTES, p->x, p->y, rows);
+    store64(bytes + 64, FUSION_POINT_BYTES, p->z, p->t, rows);
+}
+
+IFMA_INLINE size_t rows_left(size_t n, size_t done)
+{
+    return n <= done ? 0 : n - done < LANES ? n - done : LANES;
+}
+
+/* A store that the compiler may not drop. */
+static void wipe(void *secret, size_t bytes)
+{
+    memset(secret, 0, bytes);
+    __asm__ volatile("" : : "r"(secret) : "memory");
+}
+
+/* --- points --- */
+
+IFMA_INLINE point point_from_ratio(ratio r)
+{
+    return (point){fe_mul(r.e, r.h), fe_mul(r.g, r.f), fe_mul(r.f, r.h), fe_mul(r.e, r.g)};
+}
+
+IFMA_INLINE left left_from_ratio(ratio r)
+{
+    const wide x = fe_mul_wide(r.e, r.h), y = fe_mul_wide(r.g, r.f);
+    return (left){fe_carry(wide_add(y, x)), fe_carry(wide_sub(y, x)), fe_mul(r.f, r.h), fe_mul(r.e, r.g)};
+}
+
+IFMA_INLINE left left_from_point(point p)
+{
+    return (left){fe_add(p.y, p.x), fe_sub(p.y, p.x), p.z, p.t};
+}
+
+IFMA_INLINE right right_from_point(point p)
+{
+    return (right){fe_add(p.y, p.x), fe_sub(p.y, p.x), fe_add(p.z, p.z), fe_mul(p.t, fe_constant(D2))};
+}
+
+/* Columns: c, d < 2^60.1, so sums < 2^61.1 and differences < 2^60.1 + 2^61 < 2^62. */
+IFMA_INLINE ratio ratio_from_products(wide a, wide b, wide c, wide d)
+{
+    return (ratio){fe_carry(wide_sub(b, a)), fe_carry(wide_add(d, c)), fe_carry(wide_add(b, a)),
+                   fe_carry(wide_sub(d, c))};
+}
+
+IFMA_INLINE ratio add(left p, right q)
+{
+    return ratio_from_products(fe_mul_wide(p.difference, q.difference), fe_mul_wide(p.sum, q.sum),
+                               fe_mul_wide(p.t, q.t2d), fe_mul_wide(p.z, q.z2));
+}
+
+IFMA_INLINE ratio add_affine(left p, right_affine q)
+{
+    const wide z = fe_widen(p.z);
+    return ratio_from_products(fe_mul_wide(p.difference, q.difference), fe_mul_wide(p.sum, q.sum),
+                               fe_mul_wide(p.t, q.t2d), wide_add(z, z));
+}
+
+/* e = 2XY, g = Y^2 + X^2, f = Y^2 - X^2 (= Z^2 + dT^2 on the curve), h = 2Z^2 - f. T is not needed.
+ * Columns: h < 3 * 2^60.1 + 2^61 < 2^63. */
+IFMA_INLINE ratio twice(fe x, fe y, fe z)
+{
+    const wide xx = fe_sqr_wide(x), yy = fe_sqr_wide(y), zz = fe_sqr_wide(z), xy = fe_mul_wide(x, y);
+    return (ratio){fe_carry(wide_add(xy, xy)), fe_carry(wide_sub(yy, xx)), fe_carry(wide_add(yy, xx)),
+                   fe_carry(wide_sub(wide_add(wide_add(zz, zz), xx), yy))};
+}
+
+IFMA_INLINE ratio twice_ratio(ratio r)
+{
+    return twice(fe_mul(r.e, r.h), fe_mul(r.g, r.f), fe_mul(r.f, r.h));
+}
+
+/* r = 16 r. */
+static IFMA void times16(ratio *r)
+{
+    ratio s = *r;
+    for (int i = 0; i < 4; i++) s = twice_ratio(s);
+    *r = s;
+}
+
+IFMA_INLINE ratio identity_ratio(void)
+{
+    return (ratio){fe_small(0), fe_small(1), fe_small(1), fe_small(1)};
+}
+
+/* --- square roots --- */
+
+/* RFC 9496 4.2, SQRT_RATIO_M1, of two vectors: r = |sqrt(u/v)| where u/v is a square, else r = |sqrt(i u/v)|. */
+static IFMA void pair_sqrt_ratio(fe r[2], __mmask8 square[2], const fe u[2], const fe v[2])
+{
+    const fe i = fe_constant(SQRT_M1);
+    fe uv3[2], uv7[2];
+    for (int k = 0; k < 2; k++) {
+        const fe v3 = fe_mul(fe_sqr(v[k]), v[k]);
+        uv3[k] = fe_mul(u[k], v3);
+        uv7[k] = fe_mul(uv3[k], fe_sqr(fe_sqr(v[k])));
+    }
+    pair_pow_p58(r, uv7);
+    for (int k = 0; k < 2; k++) {
+        fe root = fe_mul(uv3[k], r[k]);
+        const fe check = fe_mul(v[k], fe_sqr(root));
+        const __mmask8 correct = fe_equal(check, u[k]);
+        const __mmask8 flipped = fe_is_zero(fe_add(check, u[k]));
+        const __mmask8 flipped_i = fe_is_zero(fe_add(check, fe_mul(u[k], i)));
+        root = fe_select(flipped | flipped_i, root, fe_mul(root, i));
+        r[k] = fe_abs(root);
+        square[k] = correct | flipped;
+    }
+}
+
+/* z^(p - 2), so 0 for 0. */
+static IFMA void invert(fe *r, const fe *z)
+{
+    const fe pair[2] = {*z, *z};
+    const fe cube = fe_mul(fe_sqr(*z), *z);
+    fe power[2];
+    pair_pow_p58(power, pair); /* (p - 5) / 8 */
+    *r = fe_mul(fe_sqr(fe_sqr(fe_sqr(power[0]))), cube);
+}
+
+/* --- the operations of ristretto.h --- */
+
+/* RFC 9496 4.3.4, MAP, of the two halves of eight rows. */
+static IFMA void pair_map(point p[2], const fe t[2])
+{
+    const fe one = fe_small(1), d = fe_constant(D);
+    fe r[2], u[2], v[2], s[2];
+    __mmask8 square[2];
+    for (int k = 0; k < 2; k++) {
+        r[k] = fe_mul(fe_constant(SQRT_M1), fe_sqr(t[k]));
+        u[k] = fe_mul(fe_add(r[k], one), fe_constant(ONE_MINUS_D_SQ));
+        v[k] = fe_mul(fe_sub(fe_small(0), fe_add(one, fe_mul(r[k], d))), fe_add(r[k], d));
+    }
+    pair_sqrt_ratio(s, square, u, v);
+    for (int k = 0; k < 2; k++) {
+        const fe other = fe_neg(fe_abs(fe_mul(s[k], t[k])));
+        const fe root = fe_select(square[k], other, s[k]); /* may come from fe_neg */
+        const fe c = fe_select(square[k], r[k], fe_neg(one));
+        const fe n = fe_sub(fe_mul(fe_mul(c, fe_sub(r[k], one)), fe_constant(D_MINUS_ONE_SQ)), v[k]);
+        const fe rr = fe_sqr(root);
+        const fe w0 = fe_mul(fe_add(root, root), v[k]);
+        const fe w1 = fe_mul(n, fe_constant(SQRT_AD_MINUS_ONE));
+        const fe w2 = fe_sub(one, rr), w3 = fe_add(one, rr);
+        p[k] = (point){fe_mul(w0, w3), fe_mul(w2, w1), fe_mul(w1, w3), fe_mul(w0, w2)};
+    }
+}
+
+static IFMA void from_uniform(uint8_t *points, const uint8_t *uniform, size_t n)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const size_t rows = rows_left(n, i);
+        __m512i w[8];
+        point p[2];
+        load64(w, uniform + 64 * i, 64, rows);
+        pair_map(p, (const fe[2]){fe_from_words(w), fe_from_words(w + 4)});
+        const point sum = point_from_ratio(add(left_from_point(p[0]), right_from_point(p[1])));
+        store_points(points + FUSION_POINT_BYTES * i, &sum, rows);
+    }
+}
+
+/* RFC 9496 4.3.1, two vectors at a time. */
+static IFMA void decode(uint8_t *points, uint8_t *valid, const uint8_t *encodings, size_t n)
+{
+    const fe zero = fe_small(0), one = fe_small(1);
+    for (size_t i = 0; i < n; i += 2 * LANES) {
+        fe s[2], u1[2], u2[2], v[2], vu22[2], root[2];
+        __mmask8 ok[2], square[2];
+        for (int k = 0; k < 2; k++) {
+            __m512i w[8];
+            load32(w, encodings + 32 * (i + LANES * k), rows_left(n, i + LANES * k));
+            s[k] = fe_from_words(w);
+            /* Below p is what reducing leaves alone; then bit 255 and the sign bit must be clear. */
+            const fe reduced = fe_canonical(s[k]);
+            __m512i changed = AND(w[3], ALL(1ULL << 63));
+            for (int j = 0; j < 5; j++) changed = OR(changed, XOR(reduced.v[j], s[k].v[j]));
+            ok[k] = _mm512_testn_epi64_mask(OR(changed, AND(w[0], ALL(1))), ALL(-1));
+            const fe ss = fe_sqr(s[k]);
+            u1[k] = fe_sub(one, ss);
+            u2[k] = fe_add(one, ss);
+            const fe u22 = fe_sqr(u2[k]);
+            v[k] = fe_sub(zero, fe_add(fe_mul(fe_sqr(u1[k]), fe_constant(D)), u22));
+            vu22[k] = fe_mul(v[k], u22);
+        }
+        pair_sqrt_ratio(root, square, (const fe[2]){one, one}, vu22);
+        for (int k = 0; k < 2; k++) {
+            const size_t at = i + LANES * k, rows = rows_left(n, at);
+            const fe den_x = fe_mul(root[k], u2[k]);
+            const fe den_y = fe_mul(fe_mul(root[k], den_x), v[k]);
+            const fe x = fe_abs(fe_mul(fe_add(s[k], s[k]), den_x));
+            const fe y = fe_mul(u1[k], den_y);
+            const fe t = fe_mul(x, y);
+            const __mmask8 good = ok[k] & square[k] & ~fe_is_negative(t) & ~fe_is_zero(y);
+            const point p = {fe_select(good, zero, x), fe_select(good, one, y), one, fe_select(good, zero, t)};
+            store_points(points + FUSION_POINT_BYTES * at, &p, rows);
+            for (size_t j = 0; j < rows; j++) valid[at + j] = good >> j & 1;
+        }
+    }
+}
+
+/* RFC 9496 4.3.2, two vectors at a time. */
+static IFMA void encode(uint8_t *encodings, const uint8_t *points, size_t n)
+{
+    const fe i = fe_constant(SQRT_M1);
+    for (size_t at = 0; at < n; at += 2 * LANES) {
+        point p[2];
+        fe u1[2], u2[2], u1u22[2], root[2];
+        __mmask8 square[2]; /* always, for a point of the curve */
+        for (int k = 0; k < 2; k++) {
+            load_points(&p[k], points + FUSION_POINT_BYTES * (at + LANES * k), rows_left(n, at + LANES * k));
+            u1[k] = fe_mul(fe_add(p[k].z, p[k].y), fe_sub(p[k].z, p[k].y));
+            u2[k] = fe_mul(p[k].x, p[k].y);
+            u1u22[k] = fe_mul(u1[k], fe_sqr(u2[k]));
+        }
+        pair_sqrt_ratio(root, square, (const fe[2]){fe_small(1), fe_small(1)}, u1u22);
+        for (int k = 0; k < 2; k++) {
+            const fe den1 = fe_mul(root[k], u1[k]), den2 = fe_mul(root[k], u2[k]);
+            const fe z_inverse = fe_mul(fe_mul(den1, den2), p[k].t);
+            const __mmask8 rotate = fe_is_negative(fe_mul(p[k].t, z_inverse));
+            const fe x = fe_select(rotate, p[k].x, fe_mul(p[k].y, i));
+            fe y = fe_select(rotate, p[k].y, fe_mul(p[k].x, i));
+            const fe den_inverse = fe_select(rotate, den2, fe_mul(den1, fe_constant(INVSQRT_A_MINUS_D)));
+            y = fe_select(fe_is_negative(fe_mul(x, z_inverse)), y, fe_neg(y));
+            const fe s = fe_abs(fe_mul(den_inverse, fe_sub(p[k].z, y)));
+            store32(encodings + 32 * (at + LANES * k), s, rows_left(n, at + LANES * k));
+        }
+    }
+}
+
+/* scalar = sum of digits[i] 16^i with -8 <= digits[i] < 8. A scalar below 2^253 leaves no carry at the top. */
+static void recode(int8_t digits[DIGITS], const uint8_t scalar[32])
+{
+    int carry = 0;
+    for (int i = 0; i < DIGITS; i++) {
+        const int digit = (scalar[i / 2] >> 4 * (i % 2) & 15) + carry;
+        carry = (digit + 8) >> 4;
+        digits[i] = (int8_t)(digit - 16 * carry);
+    }
+}
+
+/* digit times the point of table[0], of which table[j] is the (j + 1)-fold. The digit is secret: every entry is read in
+ * full and masked. */
+IFMA_INLINE right multiple(const right table[8], int digit)
+{
+    const __m512i signed_digit = ALL(digit), size = _mm512_abs_epi64(signed_digit);
+    const __mmask8 zero = _mm512_testn_epi64_mask(size, size);
+    const __mmask8 negative = _mm512_movepi64_mask(signed_digit);
+    const fe none = fe_small(0);
+    fe one = none;
+    one.v[0] = _mm512_maskz_set1_epi64(zero, 1);
+    right r = {one, one, fe_add(one, one), none};
+    for (int j = 0; j < 8; j++) {
+        const __m512i mask = _mm512_movm_epi64(_mm512_cmpeq_epi64_mask(size, ALL(j + 1)));
+        for (int k = 0; k < 5; k++) { /* 0xf8: first | (second & third) */
+            r.sum.v[k] = _mm512_ternarylogic_epi64(r.sum.v[k], table[j].sum.v[k], mask, 0xf8);
+            r.difference.v[k] = _mm512_ternarylogic_epi64(r.difference.v[k], table[j].difference.v[k], mask, 0xf8);
+            r.z2.v[k] = _mm512_ternarylogic_epi64(r.z2.v[k], table[j].z2.v[k], mask, 0xf8);
+            r.t2d.v[k] = _mm512_ternarylogic_epi64(r.t2d.v[k], table[j].t2d.v[k], mask, 0xf8);
+        }
+    }
+    return (right){fe_select(negative, r.sum, r.difference), fe_select(negative, r.difference, r.sum), r.z2,
+                   fe_select(negative, r.t2d, fe_neg(r.t2d))};
+}
+
+static IFMA void times_scalar(ratio *out, const point *p, const int8_t digits[DIGITS])
+{
+    right table[8];
+    point multiple_of_p = *p;
+    table[0] = right_from_point(*p);
+    for (int j = 1; j < 8; j++) {
+        multiple_of_p = point_from_ratio(add(left_from_point(multiple_of_p), table[0]));
+        table[j] = right_from_point(multiple_of_p);
+    }
+    ratio r = identity_ratio();
+    for (int i = DIGITS - 1; i >= 0; i--) {
+        if (i != DIGITS - 1) times16(&r);
+        r = add(left_from_ratio(r), multiple(table, digits[i]));
+    }
+    *out = r;
+}
+
+static IFMA void multiply(uint8_t *out, const uint8_t *points, const uint8_t scalar[32], size_t n)
+{
+    int8_t digits[DIGITS];
+    recode(digits, scalar);
+    for (size_t i = 0; i < n; i += LANES) {
+        point p;
+        ratio r;
+        load_points(&p, points + FUSION_POINT_BYTES * i, rows_left(n, i));
+        times_scalar(&r, &p, digits);
+        p = point_from_ratio(r);
+        store_points(out + FUSION_POINT_BYTES * i, &p, rows_left(n, i));
+    }
+    wipe(digits, sizeof digits);
+}
+
+/* half = scalar / 2 modulo the order l: half of scalar or of scalar + l, whichever is even. */
+static void halve(uint8_t half[32], const uint8_t scalar[32])
+{
+    static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2,
+                                      0xde, 0xf9, 0xde, 0x14, 0,    0,    0,    0,    0,    0,    0,    0,
+                                      0,    0,    0,    0,    0,    0,    0,    0x10};
+    const unsigned odd = 0u - (scalar[0] & 1u);
+    unsigned sum = 0;
+    for (int i = 0; i < 32; i++) {
+        sum += scalar[i] + (order[i] & odd);
+        if (i > 0) half[i - 1] = (uint8_t)(half[i - 1] | sum << 7);
+        half[i] = (uint8_t)((sum & 0xff) >> 1);
+        sum >>= 8;
+    }
+}
+
+/* The encoding of 2P for the ratio e, f, g, h of 2P, from 1/(efgh).
+ *
+ * With X = eh, Y = gf, Z = fh, T = eg the curve equation gives h^2 - g^2 = (a - d) e^2. Then u1 u2^2 of RFC 9496 4.3.2 is
+ * (a - d) (e^2 f^2 g h)^2, whose inverse square root is INVSQRT_A_MINUS_D / (e^2 f^2 g h), up to a sign that cancels:
+ * no square root is left to take. Its den1 and den2 become sqrt(a - d) / (gh) and INVSQRT_A_MINUS_D / (ef), and
+ *   s = | INVSQRT_A_MINUS_D (h - (+-g)) / e |           or, rotated,  s = | (f - (+-ie)) / g |.
+ * efgh = 0 only if e = 0 or g = 0, and then 2P is the identity's class: an inverse of 0 gives s = 0, as it should. */
+IFMA_INLINE fe encode_ratio(ratio r, fe inverse)
+{
+    const fe i = fe_constant(SQRT_M1);
+    const fe eg = fe_mul(r.e, r.g), fh = fe_mul(r.f, r.h);
+    const fe z_inverse = fe_mul(eg, inverse), t_inverse = fe_mul(fh, inverse);
+    const __mmask8 rotate = fe_is_negative(fe_mul(eg, z_inverse));
+    const fe z = fe_select(rotate, r.h, r.f);
+    const fe x = fe_mul(z, fe_select(rotate, r.e, fe_mul(i, r.g)));
+    fe y = fe_select(rotate, r.g, fe_mul(i, r.e));
+    y = fe_select(fe_is_negative(fe_mul(x, z_inverse)), y, fe_neg(y));
+    const fe factor = fe_select(rotate, fe_constant(INVSQRT_A_MINUS_D), fe_small(1));
+    const fe denominator = fe_mul(fe_select(rotate, r.g, r.e), t_inverse);
+    return fe_abs(fe_mul(fe_mul(factor, fe_sub(z, y)), denominator));
+}
+
+/* efgh, with 1 in the place of 0: a zero would spoil the common inverse of the block. */
+IFMA_INLINE fe denominator(ratio r, __mmask8 *zero)
+{
+    const fe product = fe_mul(fe_mul(r.e, r.g), fe_mul(r.f, r.h));
+    *zero = fe_is_zero(product);
+    return fe_select(*zero, product, fe_small(1));
+}
+
+enum { BLOCK = 32 }; /* vectors that share an inversion: 256 rows, 50 KB of stack */
+
+static IFMA void multiply_encode(uint8_t *encodings, const uint8_t *points, const uint8_t scalar[32], size_t n)
+{
+    uint8_t half[32];
+    int8_t digits[DIGITS];
+    ratio twofold[BLOCK];
+    fe before[BLOCK]; /* before[k]: product of the denominators of vectors 0 to k-1 */
+    halve(half, scalar);
+    recode(digits, half);
+    for (size_t start = 0; start < n; start += BLOCK * LANES) {
+        fe product = fe_small(1), inverse;
+        __mmask8 zero;
+        size_t vectors = 0;
+        for (size_t i = start; i < n && vectors < BLOCK; i += LANES, vectors++) {
+            point p;
+            ratio r;
+            load_points(&p, points + FUSION_POINT_BYTES * i, rows_left(n, i));
+            times_scalar(&r, &p, digits);
+            twofold[vectors] = twice_ratio(r);
+            before[vectors] = product;
+            product = fe_mul(product, denominator(twofold[vectors], &zero));
+        }
+        invert(&inverse, &product);
+        while (vectors-- > 0) {
+            const size_t i = start + LANES * vectors;
+            const fe here = denominator(twofold[vectors], &zero);
+            const fe mine = fe_select(zero, fe_mul(inverse, before[vectors]), fe_small(0));
+            store32(encodings + 32 * i, encode_ratio(twofold[vectors], mine), rows_left(n, i));
+            inverse = fe_mul(inverse, here);
+        }
+    }
+    wipe(half, sizeof half);
+    wipe(digits, sizeof digits);
+    wipe(twofold, sizeof twofold);
+    wipe(before, sizeof before);
+}
+
+/* Lane j of row i holds (j + 1) 256^i times the generator, so that one permutation within a register looks up eight
+ * digits at once: nothing is read from memory at a secret place. */
+static right_affine base_table[DIGITS / 2];
+
+/* When the library is loaded, before there are threads; about 0.1 ms. */
+__attribute__((constructor)) static void make_base_table(void);
+
+static IFMA void fill_base_table(void)
+{
+    const fe x = fe_constant(BASE_X), y = fe_constant(BASE_Y), one = fe_small(1);
+    point p = {x, y, one, fe_mul(x, y)};
+    const right generator = right_from_point(p);
+    for (int j = 1; j < LANES; j++) {
+        const point next = point_from_ratio(add(left_from_point(p), generator));
+        const __mmask8 lanes = (__mmask8)(0xff << j);
+        p = (point){fe_select(lanes, p.x, next.x), fe_select(lanes, p.y, next.y), fe_select(lanes, p.z, next.z),
+                    fe_select(lanes, p.t, next.t)};
+    }
+    ratio r = {p.x, p.z, p.y, p.z};
+    for (int i = 0; i < DIGITS / 2; i++) {
+        fe inverse;
+        p = point_from_ratio(r);
+        invert(&inverse, &p.z);
+        const fe ax = fe_mul(p.x, inverse), ay = fe_mul(p.y, inverse);
+        base_table[i] = (right_affine){fe_canonical(fe_add(ay, ax)), fe_canonical(fe_sub(ay, ax)),
+                                       fe_canonical(fe_mul(fe_mul(ax, ay), fe_constant(D2)))};
+        times16(&r);
+        times16(&r);
+    }
+}
+
+static void make_base_table(void)
+{
+    if (fusion_cpu_has_ifma()) fill_base_table();
+}
+
+/* digit times the point of lane 0, lane by lane, -8 <= digit < 8. */
+IFMA_INLINE right_affine base_multiple(const right_affine *row, __m512i digit)
+{
+    const __m512i size = _mm512_abs_epi64(digit), index = SUB(size, ALL(1));
+    const __mmask8 some = _mm512_test_epi64_mask(size, size);
+    const __mmask8 negative = _mm512_movepi64_mask(digit);
+    const fe one = fe_small(1);
+    right_affine r;
+    for (int k = 0; k < 5; k++) {
+        r.sum.v[k] = _mm512_permutexvar_epi64(index, row->sum.v[k]);
+        r.difference.v[k] = _mm512_permutexvar_epi64(index, row->difference.v[k]);
+        r.t2d.v[k] = _mm512_permutexvar_epi64(index, row->t2d.v[k]);
+    }
+    r.t2d = fe_select(some, fe_small(0), fe_select(negative, r.t2d, fe_neg(r.t2d)));
+    return (right_affine){fe_select(some, one, fe_select(negative, r.sum, r.difference)),
+                          fe_select(some, one, fe_select(negative, r.difference, r.sum)), r.t2d};
+}
+
+static IFMA void multiply_base(uint8_t *out, const uint8_t *scalars, size_t n)
+{
+    __m512i digits[DIGITS], w[8];
+    for (size_t i = 0; i < n; i += LANES) {
+        load32(w, scalars + 32 * i, rows_left(n, i));
+        __m512i carry = _mm512_setzero_si512();
+        for (int j = 0; j < DIGITS; j++) { /* as in recode */
+            const __m512i digit = ADD(AND(w[j / 16], ALL(15)), carry);
+            w[j / 16] = SHR(w[j / 16], 4);
+            carry = SHR(ADD(digit, ALL(8)), 4);
+            digits[j] = SUB(digit, SHL(carry, 4));
+        }
+        ratio r = identity_ratio();
+        for (int odd = 1; odd >= 0; odd--) {
+            for (int j = 0; j < DIGITS / 2; j++)
+                r = add_affine(left_from_ratio(r), base_multiple(&base_table[j], digits[2 * j + odd]));
+            if (odd) times16(&r);
+        }
+        const point p = point_from_ratio(r);
+        store_points(out + FUSION_POINT_BYTES * i, &p, rows_left(n, i));
+    }
+    wipe(digits, sizeof digits);
+    wipe(w, sizeof w);
+}
+
+static IFMA void add_points(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t n)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        point p, q;
+        load_points(&p, a + FUSION_POINT_BYTES * i, rows_left(n, i));
+        load_points(&q, b + FUSION_POINT_BYTES * i, rows_left(n, i));
+        p = point_from_ratio(add(left_from_point(p), right_from_point(q)));
+        store_points(out + FUSION_POINT_BYTES * i, &p, rows_left(n, i));
+    }
+}
+
+const fusion_ristretto fusion_ristretto_ifma = {
+    .name = "ifma",
+    .from_uniform = from_uniform,
+    .decode = decode,
+    .encode = encode,
+    .multiply = multiply,
+    .multiply_encode = multiply_encode,
+    .multiply_base = multiply_base,
+    .add = add_points,
+};
+
+#endif
