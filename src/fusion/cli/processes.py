@@ -92,9 +92,7 @@ def play(name: str, tables: Mapping[str, pd.DataFrame], show: Callable[[Event], 
                 for party in tables
             }
             _furnish(folders, tables)
-            children = {
-                party: stack.enter_context(_process(name, party, folder)) for party, folder in folders.items()
-            }
+            children = {party: stack.enter_context(_process(name, party, folder)) for party, folder in folders.items()}
             try:
                 results = _follow(children, show)
             except _PortTaken:
@@ -115,8 +113,7 @@ def _furnish(folders: Mapping[str, Path], tables: Mapping[str, pd.DataFrame]) ->
     listener = next(iter(folders))
     address = f"127.0.0.1:{_free_port()}"
     fingerprints = {
-        party: Identity.create(party, folder / f"{party}.key").fingerprint
-        for party, folder in folders.items()
+        party: Identity.create(party, folder / f"{party}.key").fingerprint for party, folder in folders.items()
     }
     for party, folder in folders.items():
         tables[party].to_csv(folder / TABLE, index=False)

@@ -30,15 +30,9 @@ def intersect(
     config: Annotated[Path, typer.Option(help="This party's TOML file.")],
     peer: Annotated[str, typer.Option(help="The peer's name in that file.")],
     table: Annotated[Path, typer.Option(help="This party's CSV or Parquet file.")],
-    on: Annotated[
-        str, typer.Option(help="Key columns with their kinds, such as id_number:cn_id,birth_date:date.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option(help="CSV or Parquet file for this party's shared rows.")
-    ] = None,
-    learn: Annotated[
-        str, typer.Option(help='Who learns the result: "both" or the name of one party.')
-    ] = "both",
+    on: Annotated[str, typer.Option(help="Key columns with their kinds, such as id_number:cn_id,birth_date:date.")],
+    out: Annotated[Path | None, typer.Option(help="CSV or Parquet file for this party's shared rows.")] = None,
+    learn: Annotated[str, typer.Option(help='Who learns the result: "both" or the name of one party.')] = "both",
     duplicates: Annotated[
         Literal["error", "first"],
         typer.Option(help="Refuse keys that stand twice, or keep the first row of each."),
@@ -66,7 +60,7 @@ def intersect(
 
     with watch([party.name]) as show, progress.listen(show), fusion.connect(party, peer=peer) as channel:
         result = psi.intersect(
-            channel, source, on=keys, learn=learn, duplicates=duplicates, protocol=protocol
+            channel, source.to_arrow(), on=keys, learn=learn, duplicates=duplicates, protocol=protocol
         )
         receipt: dict[str, Any] = msgspec.to_builtins(channel.receipt())
     matched = None
