@@ -95,8 +95,8 @@ def key_columns(table: Table, on: str | Sequence[str] | Mapping[str, str]) -> Ke
     ``uscc``
         Unified social credit code of GB 32100-2015, 18 characters with a valid check character.
 
-    Fill characters (white space, dashes, invisible characters, for ``phone`` also brackets and dots) inside the
-    last three are dropped.
+    White space, dashes and invisible characters inside the last three are dropped, for ``phone`` also
+    brackets and dots.
     """
     pairs = _pairs(table, on)
     texts, reports = [], []
@@ -114,17 +114,21 @@ def key_columns(table: Table, on: str | Sequence[str] | Mapping[str, str]) -> Ke
     return Keys(tuple(kind for _, kind in pairs), table.rows, valid, texts, tuple(reports))
 
 
-def _pairs(table: Table, on: str | Sequence[str] | Mapping[str, str]) -> list[tuple[str, str]]:
+def _pairs(table: Table, on: object) -> list[tuple[str, str]]:
     """The key columns and their kinds, in order."""
+    if isinstance(on, str):
+        on = [on]
+    # a set has no order, and the order of the columns is part of the key
+    if not isinstance(on, Mapping | Sequence) or not all(isinstance(name, str) for name in on):
+        raise InputError("name the key columns by a list of names, or by a mapping of names to kinds")
+    if not on:
+        raise InputError("no key column is named; name at least one")
+    if len(set(on)) < len(on):
+        raise InputError("a key column is named twice; name each once")
     if isinstance(on, Mapping):
         pairs = list(on.items())
     else:
-        names = [on] if isinstance(on, str) else list(on)
-        if len(set(names)) < len(names):
-            raise InputError("a key column is named twice; name each once")
-        pairs = [(name, _kind_of(name, table.column(name).type)) for name in names]
-    if not pairs:
-        raise InputError("no key column is named; name at least one")
+        pairs = [(name, _kind_of(name, table.column(name).type)) for name in on]
     for name, kind in pairs:
         if kind not in KINDS:
             close = difflib.get_close_matches(str(kind), KINDS, 1)
@@ -149,7 +153,9 @@ def _kind_of(name: str, type_: pa.DataType) -> str:
 
 
 def _is_text(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_))
+    return bool(
+        pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
+    )
 
 
 def _check(name: str, kind: str, type_: pa.DataType) -> None:
@@ -229,7 +235,7 @@ def _as_text(piece: pa.Array) -> tuple[pa.LargeStringArray, Flags]:
 
 
 def canonical(kind: Kind, text: pa.LargeStringArray) -> tuple[pa.LargeStringArray, int, pa.LargeStringArray]:
-    """Canonical text, null where invalid; how many rows were blank; and the normalised text of invalid rows."""
+    """Canonical text, null where invalid; how many rows were blank; the normalised text of invalid rows."""
     dirty = strings.present(text) & ~kind.canonical(text)
     if not dirty.any():
         return text, 0, text.slice(0, 0)

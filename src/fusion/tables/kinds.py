@@ -1,8 +1,8 @@
 """The six kinds of key: what each accepts and the one text that equal keys share.
 
-Every kind answers two questions about a whole column. `canonical` flags the rows that already are the text to be
-compared; on clean data that is the whole column and nothing is copied. `clean` turns the other rows, already
-NFKC-normalised and trimmed, into that text, or into null where they cannot be read.
+Every kind answers two questions about a whole column. `canonical` flags the rows that already are the text to
+be compared; on clean data that is the whole column and nothing is copied. `clean` turns the other rows,
+already NFKC-normalised and trimmed, into that text, or into null where they cannot be read.
 """
 
 from __future__ import annotations
@@ -21,14 +21,20 @@ if TYPE_CHECKING:
 
     from fusion.tables.strings import Bytes, Flags
 
-# Everything people put between or around the characters of a number: white space, control and invisible format
+# What people put between or around the characters of a number: white space, control and invisible format
 # characters, and any dash. Telephone numbers also carry brackets and dots.
 _FILLING = r"\p{Z}\p{Cc}\p{Cf}\p{Pd}\x{2212}"
 
-_EVERY_BYTE = np.arange(256, dtype=np.uint8)
-_NOT_DIGIT = (_EVERY_BYTE < ord("0")) | (_EVERY_BYTE > ord("9"))
-_NOT_PLAIN = (_EVERY_BYTE >= 0x80) | ((_EVERY_BYTE >= ord("A")) & (_EVERY_BYTE <= ord("Z")))
-_SPACE = np.isin(_EVERY_BYTE, np.frombuffer(b"\t\n\v\f\r\x1c\x1d\x1e\x1f ", np.uint8))
+
+def _byte_set(members: bytes) -> Flags:
+    flags = np.zeros(256, np.bool_)
+    flags[np.frombuffer(members, np.uint8)] = True
+    return flags
+
+
+_NOT_DIGIT = ~_byte_set(b"0123456789")
+_NOT_PLAIN = _byte_set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ" + bytes(range(0x80, 0x100)))
+_SPACE = _byte_set(b"\t\n\v\f\r\x1c\x1d\x1e\x1f ")
 
 
 class Kind(NamedTuple):
@@ -53,7 +59,7 @@ class Kind(NamedTuple):
 
 
 def _flag_width(text: pa.LargeStringArray, width: int, test: Callable[[Bytes], Flags]) -> Flags:
-    """Rows of `width` bytes that pass `test`, which sees them as (width, rows): one contiguous line a position."""
+    """Rows of `width` bytes that pass `test`, which sees one contiguous line a position: (width, rows)."""
     rows, view = strings.of_width(text, width)
     flags = np.zeros(len(text), np.bool_)
     flags[rows] = test(np.ascontiguousarray(view.T))
@@ -74,7 +80,7 @@ def _weigh(symbols: Bytes, weights: tuple[int, ...]) -> NDArray[np.uint16]:
 def _text_canonical(text: pa.LargeStringArray) -> Flags:
     data, ends = strings.raw(text)
     filled = ends[1:] > ends[:-1]
-    flags = filled & (strings.count_bytes(text, _NOT_PLAIN) == 0)
+    flags: Flags = filled & (strings.count_bytes(text, _NOT_PLAIN) == 0)
     flags[filled] &= ~(_SPACE[data[ends[:-1][filled]]] | _SPACE[data[ends[1:][filled] - 1]])
     return flags
 
@@ -85,7 +91,7 @@ def _text_canonical(text: pa.LargeStringArray) -> Flags:
 def _integer_canonical(text: pa.LargeStringArray) -> Flags:
     data, ends = strings.raw(text)
     widths = strings.widths(text)
-    flags = (widths > 0) & (strings.count_bytes(text, _NOT_DIGIT) == 0)
+    flags: Flags = (widths > 0) & (strings.count_bytes(text, _NOT_DIGIT) == 0)
     flags[flags] &= (data[ends[:-1][flags]] != ord("0")) | (widths[flags] == 1)
     return flags
 
@@ -126,7 +132,8 @@ def _is_day(digits: Bytes) -> Flags:
 def _is_iso_date(lines: Bytes) -> Flags:
     digits = lines[[0, 1, 2, 3, 5, 6, 8, 9]] - np.uint8(ord("0"))
     dashes = (lines[4] == ord("-")) & (lines[7] == ord("-"))
-    return dashes & (digits.max(axis=0) <= 9) & _is_day(digits)
+    flags: Flags = dashes & (digits.max(axis=0) <= 9) & _is_day(digits)
+    return flags
 
 
 def _date_canonical(text: pa.LargeStringArray) -> Flags:
@@ -144,15 +151,17 @@ def _date_clean(text: pa.LargeStringArray) -> pa.LargeStringArray:
 
 # --- cn_id
 
-# GB 11643-1999: position i of 18 weighs 2**(18 - i) mod 11, and the weighted sum is 1 mod 11 (ISO 7064 MOD 11-2).
+# GB 11643-1999: position i of 18 weighs 2**(18 - i) mod 11 and the weighted sum is 1
+# mod 11 (ISO 7064, MOD 11-2).
 _CN_ID_WEIGHTS = tuple(pow(2, 17 - i, 11) for i in range(17))
 _CN_ID_CHECKS = np.frombuffer(b"10X98765432", np.uint8)
 
 
 def _is_cn_id(lines: Bytes) -> Flags:
     digits = lines[:17] - np.uint8(ord("0"))
-    flags = (digits.max(axis=0) <= 9) & _is_day(digits[6:14])
-    return flags & (_CN_ID_CHECKS[_weigh(digits, _CN_ID_WEIGHTS) % 11] == lines[17])
+    flags: Flags = (digits.max(axis=0) <= 9) & _is_day(digits[6:14])
+    flags &= _CN_ID_CHECKS[_weigh(digits, _CN_ID_WEIGHTS) % 11] == lines[17]
+    return flags
 
 
 def _cn_id_canonical(text: pa.LargeStringArray) -> Flags:
@@ -199,7 +208,7 @@ def _phone_clean(text: pa.LargeStringArray) -> pa.LargeStringArray:
 
 # --- uscc
 
-# GB 32100-2015: 31 symbols, position i of 17 weighs 3**(i - 1) mod 31, and the check brings the sum to 0 mod 31.
+# GB 32100-2015: 31 symbols, position i of 17 weighs 3**(i - 1) mod 31, the check brings the sum to 0 mod 31.
 _USCC_SYMBOLS = b"0123456789ABCDEFGHJKLMNPQRTUWXY"
 _USCC_WEIGHTS = (*(pow(3, i, 31) for i in range(17)), 1)
 _USCC_VALUES = np.full(256, 255, np.uint8)

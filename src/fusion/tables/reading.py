@@ -1,7 +1,7 @@
 """Opening the files a party keeps its table in.
 
-Arrow's messages quote the offending row, and a chained exception would carry them along. So each failure is turned
-into a sentence inside the ``except`` and raised outside it.
+Arrow's messages quote the offending row, and a chained exception would carry them along. So each failure is
+turned into a sentence inside the ``except`` and raised outside it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fusion.errors import InputError
 # Arrow reads this many bytes at a time, and a row must fit.
 _BLOCK = 1 << 24
 
-# A header cell like this is a person's or a firm's number, so the header is missing. It must not reach a message.
+# A header cell like this is someone's number or address: the header is missing, and it must not be shown.
 _DATUM = re.compile(r"\s*\+?\d{11,}\s*|\s*\d{17}[xX]\s*|\s*[0-9A-HJ-NP-RTUWXY]{18}\s*|.+@.+\..+")
 
 
@@ -47,8 +47,8 @@ def existing(path: Path) -> Path:
 def read_csv(path: Path) -> pa.Table:
     """A CSV file as a table of text columns.
 
-    The file is UTF-8, with or without a byte order mark; its first line names the columns; cells may be quoted and
-    then hold commas and line breaks. Nothing is guessed: ``007`` stays ``007``, and an empty cell stays empty text.
+    The file is UTF-8, with or without a byte order mark. Its first line names the columns. Quoted cells may
+    hold commas and line breaks. Nothing is guessed: ``007`` stays ``007``, an empty cell empty text.
 
     Raises
     ------
@@ -84,7 +84,9 @@ def read_csv(path: Path) -> pa.Table:
         raise InputError(problem)
     ragged.clear()
     with contextlib.suppress(pa.ArrowInvalid):
-        _body(path, names, ragged, threads=False)  # once more in order: only then does Arrow know the row number
+        _body(
+            path, names, ragged, threads=False
+        )  # once more in order: only then does Arrow know the row number
     row = ragged[0]
     raise InputError(
         f"row {row.number} of {path} (the header is row 1) has {row.actual_columns} cells instead of "
@@ -116,7 +118,9 @@ def _body(path: Path, names: list[str], ragged: list[pyarrow.csv.InvalidRow], *,
 
 
 def _not_utf8(path: Path, guess: str) -> str:
-    return f"{path} is not UTF-8 text; convert it, such as by: iconv -f {guess} -t UTF-8 {path.name} > utf8.csv"
+    return (
+        f"{path} is not UTF-8 text; convert it, such as by: iconv -f {guess} -t UTF-8 {path.name} > utf8.csv"
+    )
 
 
 def open_parquet(path: Path) -> pyarrow.parquet.ParquetFile:
@@ -127,11 +131,8 @@ def open_parquet(path: Path) -> pyarrow.parquet.ParquetFile:
     InputError
         If the file is missing, empty or damaged.
     """
-    existing(path)
-    try:
-        return pyarrow.parquet.ParquetFile(path)
-    except (pa.ArrowException, OSError):
-        pass
+    with contextlib.suppress(pa.ArrowException, OSError):
+        return pyarrow.parquet.ParquetFile(existing(path))
     raise InputError(damaged(path))
 
 

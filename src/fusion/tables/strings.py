@@ -1,7 +1,7 @@
 """Columns of text as columns of bytes: the few whole-column string operations that keys need.
 
-An Arrow string column is one run of UTF-8 bytes and one run of offsets. Numpy looks at both in place, so a column
-that is already clean costs a few passes over its bytes and no copy.
+An Arrow string column is one run of UTF-8 bytes and one run of offsets. Numpy looks at both in place, so a
+column that is already clean costs a few passes over its bytes and no copy.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def only(text: pa.LargeStringArray, flags: Flags) -> pa.LargeStringArray:
 
 def widths(text: pa.LargeStringArray) -> NDArray[np.int64]:
     """Bytes of each row; means nothing for a null row."""
-    return np.diff(raw(text)[1])
+    sizes: NDArray[np.int64] = np.diff(raw(text)[1])
+    return sizes
 
 
 def is_ascii(text: pa.LargeStringArray) -> bool:
@@ -70,7 +71,8 @@ def count_bytes(text: pa.LargeStringArray, wanted: Flags) -> NDArray[np.int64]:
         return np.zeros(len(text), np.int64)
     running = np.zeros(hits.size + 1, np.int64)
     np.cumsum(hits, out=running[1:])
-    return np.diff(running[ends - ends[0]])
+    counts: NDArray[np.int64] = np.diff(running[ends - ends[0]])
+    return counts
 
 
 def of_width(text: pa.LargeStringArray, width: int) -> tuple[NDArray[np.int64], Bytes]:
@@ -115,8 +117,8 @@ def normalise(text: pa.LargeStringArray) -> pa.LargeStringArray:
 def fold_case(text: pa.LargeStringArray) -> pa.LargeStringArray:
     """Full Unicode case folding followed by NFKC; the column has no nulls.
 
-    Arrow has lower-casing only, which leaves the sharp s and the final sigma apart from their equals. The column
-    goes through Python's folding as one string.
+    Arrow has lower-casing only, which leaves the sharp s and the final sigma apart from their equals. The
+    column goes through Python's folding as one string.
     """
     if is_ascii(text):
         return pc.ascii_lower(text)

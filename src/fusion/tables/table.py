@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import os
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SHOWN = 20  # names of columns that a message lists at most
+# what Arrow raises for values it cannot convert; the messages quote them, so none is passed on
+_CONVERSION_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
 _WIDEST_INTEGER = pa.decimal256(76, 0)
 
 
@@ -47,16 +50,16 @@ class Table(ABC):
         Parameters
         ----------
         source : pandas.DataFrame, pyarrow.Table, pyarrow.RecordBatch, polars.DataFrame, str or os.PathLike
-            A path ends in ``.csv`` or ``.parquet``. A CSV file is UTF-8 with a header line, and every column of it
-            is text: leading zeros and long numbers survive, empty cells are nulls to a key.
+            A path ends in ``.csv`` or ``.parquet``. A CSV file is UTF-8 with a header line. Its columns are
+            all text: leading zeros and long numbers survive, and empty cells are nulls to a key.
 
         Raises
         ------
         InputError
-            Another kind of object, a file that cannot be read, or column names that are not text or not unique.
+            Another kind of object, a file that cannot be read, column names that are not text or not unique.
         """
         if isinstance(source, str | os.PathLike):
-            return _from_path(Path(source))  # type: ignore[arg-type]
+            return _from_path(Path(source))
         if isinstance(source, pa.Table | pa.RecordBatch):
             return _Arrow(source)
         # asked of what is loaded already: a frame of a package that nobody imported cannot be here
@@ -84,7 +87,7 @@ class Table(ABC):
         return self._column(name)
 
     def take(self, indices: NDArray[np.int64], *, index_name: str | None = None) -> object:
-        """The rows of those numbers in that order, as the kind of table this is; a path gives a pyarrow.Table.
+        """The rows of those numbers, in that order, as the same kind of table.
 
         Parameters
         ----------
@@ -95,8 +98,9 @@ class Table(ABC):
 
         Notes
         -----
-        Every column keeps its type. A pandas index other than the default one becomes columns in front: under the
-        names of its levels, an unnamed one as ``index``, unnamed levels among several as ``level_0``, ``level_1``.
+        Every column keeps its type. A path gives a pyarrow.Table. A pandas index other than the default one
+        becomes columns in front, named after its levels; an unnamed one is called ``index``, unnamed levels
+        among several ``level_0``, ``level_1`` by their place.
         """
         indices = np.asarray(indices, np.int64)
         if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < self.rows:
@@ -180,10 +184,8 @@ class _Parquet(Table):
         self.columns = _names(self._file.schema_arrow.names)
 
     def _read(self, columns: list[str] | None = None) -> pa.Table:
-        try:
+        with contextlib.suppress(pa.ArrowException, OSError):
             return self._file.read(columns=columns)
-        except (pa.ArrowException, OSError):
-            pass
         raise InputError(damaged(self._path))
 
     def _column(self, name: str) -> pa.ChunkedArray:
@@ -203,20 +205,15 @@ class _Polars(Table):
         self.columns = _names(frame.columns)
 
     def _column(self, name: str) -> pa.ChunkedArray:
-        values = None
-        try:
-            values = self._frame.get_column(name).to_arrow()
-        except Exception:  # noqa: BLE001, S110
-            pass
-        if values is None:
-            raise InputError(f"column {name!r} is of a type that only polars knows; cast it to text")
-        return pa.chunked_array([values])
+        with contextlib.suppress(Exception):  # polars has errors of its own, and they may quote values
+            return pa.chunked_array([self._frame.get_column(name).to_arrow()])
+        raise InputError(f"column {name!r} is of a type that only polars knows; cast it to text")
 
     def _take(self, indices: NDArray[np.int64], index_name: str | None) -> pl.DataFrame:
         return self._frame[indices]
 
     def to_arrow(self) -> pa.Table:
-        return self._frame.to_arrow()
+        return pa.table({name: self._column(name) for name in self.columns})
 
 
 class _Pandas(Table):
@@ -224,21 +221,26 @@ class _Pandas(Table):
         self._frame = frame
         self.rows = len(frame)
         self.columns = _names(frame.columns)
-        self._levels = self._index_names()  # a clash is found now, not after the peer has its result
+        self._levels = self._level_names()  # a clash is found now, not after the peer has its result
 
-    def _index_names(self) -> list[str]:
+    def _level_names(self) -> list[str]:
         """Names of the columns that the index becomes; none for the default index."""
+        import pandas as pd
+
         index = self._frame.index
-        if _is(index, "pandas", "RangeIndex") and index.name is None and (index.start, index.step) == (0, 1):  # type: ignore[attr-defined]
+        default = isinstance(index, pd.RangeIndex) and index.equals(pd.RangeIndex(self.rows))
+        if default and index.name is None:
             return []
         unnamed = "index" if index.nlevels == 1 else "level_{}"
-        names = [unnamed.format(i) if name is None else name for i, name in enumerate(index.names)]
-        for name in names:
-            if not isinstance(name, str) or name in self.columns or names.count(name) > 1:
+        names: list[str] = []
+        for i, level in enumerate(index.names):
+            name = unnamed.format(i) if level is None else level
+            if not isinstance(name, str) or name in (*self.columns, *names):
                 raise InputError(
                     f"the index level {name!r} cannot become a column beside the others; rename it, "
                     "or drop it by frame.reset_index(drop=True)"
                 )
+            names.append(name)
         return names
 
     def _missing(self, name: object) -> str:
@@ -255,7 +257,7 @@ class _Pandas(Table):
     def _take(self, indices: NDArray[np.int64], index_name: str | None) -> pd.DataFrame:
         import pandas as pd
 
-        frame = self._frame.take(indices)  # type: ignore[arg-type]
+        frame = self._frame.take(indices)
         if self._levels:
             frame = frame.reset_index(names=self._levels)
         frame.index = pd.RangeIndex(len(frame), name=index_name)
@@ -263,22 +265,20 @@ class _Pandas(Table):
 
     def to_arrow(self) -> pa.Table:
         frame = self._frame
-        # a range takes no room in a file and may say which session the rows come from; other levels are columns
+        # a range takes no room in a file and may name the session the rows come from; others become columns
         if not _is(frame.index, "pandas", "RangeIndex"):
             frame = frame.reset_index(names=self._levels)
-        try:
+        with contextlib.suppress(*_CONVERSION_ERRORS):
             return pa.Table.from_pandas(frame)
-        except (pa.ArrowException, TypeError, ValueError, OverflowError):
-            pass
-        raise InputError("a column holds values of mixed or unknown types, which a file cannot; convert it to text")
+        # column by column mixed numbers and text become text, and a column beyond help is named
+        columns = Table.of(frame)
+        return pa.table({name: columns.column(name) for name in columns.columns})
 
 
 def _series_to_arrow(series: pd.Series[Any]) -> pa.Array | pa.ChunkedArray | None:
-    """The column in Arrow form, or None. Arrow's own message may quote a value, so it goes no further."""
-    try:
+    """The column in Arrow form, or None if its values are of types that have none in common."""
+    with contextlib.suppress(*_CONVERSION_ERRORS):
         return pa.array(series, from_pandas=True)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        pass
     if series.dtype != object:
         return None
     filled = series.notna().to_numpy()
@@ -287,14 +287,13 @@ def _series_to_arrow(series: pd.Series[Any]) -> pa.Array | pa.ChunkedArray | Non
         return None
     if any(issubclass(type_, str) for type_ in types):
         return pa.array(series.astype(str).to_numpy(object), pa.large_string(), mask=~filled)
-    try:
+    with contextlib.suppress(*_CONVERSION_ERRORS):
         return pa.array(series.to_numpy(), _WIDEST_INTEGER, mask=~filled)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        return None
+    return None
 
 
 def _without_range(table: pa.Table | pa.RecordBatch) -> pa.Table | pa.RecordBatch:
-    """The table without the pandas index range in its metadata, which says nothing true of rows taken from it."""
+    """The table without the pandas index range in its metadata, which is not true of rows taken from it."""
     metadata = table.schema.metadata or {}
     if b"pandas" not in metadata:
         return table
