@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,15 @@ class Ran:
         return answer
 
     @property
+    def last_line(self) -> str:
+        """The error after whatever progress was shown: one line, no traceback."""
+        assert self.err.count("fusion: ") == 1, self.err
+        assert "Traceback" not in self.err
+        line = self.err.rstrip("\n").rpartition("\n")[2]
+        assert line.startswith("fusion: ")
+        return line.removeprefix("fusion: ")
+
+    @property
     def one_line(self) -> str:
         """The one-line error: no traceback, nothing else."""
         assert self.err.startswith("fusion: ")
@@ -59,27 +68,43 @@ def fusion(capfd: pytest.CaptureFixture[str]) -> Fusion:
     return run
 
 
-def start(*args: object, **options: Any) -> subprocess.Popen[str]:
-    """Start the command in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "fusion", *map(str, args)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | options.pop("env", {}),
-        **options,
-    )
+class Running(subprocess.Popen[str]):
+    """The command in a process of its own."""
+
+    def finish(self, timeout: float = 60) -> Ran:
+        """Wait for its end and return what it said."""
+        out, err = self.communicate(timeout=timeout)
+        return Ran(self.returncode, out, err)
+
+    def until(self, words: str) -> None:
+        """Read its progress up to the line that has these words."""
+        assert self.stderr is not None
+        for line in self.stderr:
+            if words in line:
+                return
+        raise AssertionError(f"it ended without saying {words!r}")
 
 
-def finish(process: subprocess.Popen[str], timeout: float = 60) -> Ran:
-    """Wait for a process and return what it said."""
-    try:
-        out, err = process.communicate(timeout=timeout)
-    except BaseException:
+@pytest.fixture
+def start() -> Iterator[Callable[..., Running]]:
+    """Start the command in a process of its own; none outlives the test."""
+    running = []
+
+    def run(*args: object, **environment: str) -> Running:
+        process = Running(
+            [sys.executable, "-m", "fusion", *map(str, args)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | environment,
+        )
+        running.append(process)
+        return process
+
+    yield run
+    for process in running:
         process.kill()
         process.communicate()
-        raise
-    return Ran(process.returncode, out, err)
 
 
 @pytest.fixture

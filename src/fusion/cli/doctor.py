@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fusion import __version__
-from fusion.cli.output import Json, console, fail, print_json
+from fusion.cli.output import Json, console, fail, print_json, show_pairs
 from fusion.errors import FusionError, InputError
 
 if TYPE_CHECKING:
@@ -122,8 +122,6 @@ def _answer(party: Party, peer: str, problems: list[str]) -> dict[str, Any] | No
 
 
 def _show(found: dict[str, Any]) -> None:
-    from rich.table import Table
-
     kernel = found["kernel"]
     rows = [
         ("fusion", found["version"]),
@@ -143,11 +141,6 @@ def _show(found: dict[str, Any]) -> None:
         ]
     if answer := found.get("peer"):
         rows.append(("answer", f"{answer['name']} {answer['version']}, in {answer['seconds']} s"))
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    console().print(table)
+    show_pairs(rows)
     if found["ok"]:
         console().print("\nNothing is wrong.")
