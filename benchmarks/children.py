@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -79,14 +79,14 @@ def run_together(children: Mapping[str, Child], *, seconds: float) -> dict[str, 
         for process, _ in running.values():
             with contextlib.suppress(subprocess.TimeoutExpired):  # ended with the block, then
                 process.wait(_GRACE)
-    keys = ("began", "ended", "cpu_seconds", "peak_mb")
-    return {
-        name: Report(
-            *(float(result[key]) for key in keys),
-            details={key: value for key, value in result.items() if key not in keys},
-        )
-        for name, result in results.items()
-    }
+    return {name: _report(result) for name, result in results.items()}
+
+
+def _report(result: dict[str, Any]) -> Report:
+    began, ended, cpu_seconds, peak_mb = (
+        float(result.pop(key)) for key in ("began", "ended", "cpu_seconds", "peak_mb")
+    )
+    return Report(began, ended, cpu_seconds, peak_mb, result)
 
 
 _Process = tuple[subprocess.Popen[str], IO[bytes]]
@@ -127,9 +127,7 @@ def _read(name: str, process: subprocess.Popen[str], inbox: _Inbox) -> None:
     inbox.put((name, None))
 
 
-def _collect(
-    kind: str, running: Mapping[str, _Process], inbox: _Inbox, seconds: float
-) -> dict[str, dict[str, Any]]:
+def _collect(kind: str, running: Mapping[str, _Process], inbox: _Inbox, seconds: float) -> dict[str, dict[str, Any]]:
     """One message of this kind from every child."""
     found: dict[str, dict[str, Any]] = {}
     failures: dict[str, dict[str, str]] = {}

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from benchmarks import BenchmarkError
 
-__all__ = ["Summary", "merge_medians", "progress", "sizes", "summarise", "take_turns"]
+__all__ = ["Summary", "merge_medians", "progress", "rounded", "seconds_of", "sizes", "summarise", "take_turns"]
 
 T = TypeVar("T")
 _SIZE = re.compile(r"(\d+)(?:(\^|\*\*|e)(\d+))?", re.ASCII)

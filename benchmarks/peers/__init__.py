@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import BenchmarkError
@@ -64,11 +64,8 @@ def environment(peer: str, python: Path | None = None) -> Path:
         if not ready:
             progress(f"{peer}: making its environment in {folder}")
             run([maker, "-m", "venv", str(folder)], f"{peer}: no environment can be made")
-            run(
-                [str(folder / "bin/python"), "-m", "pip", "install", "-q", "--only-binary", ":all:"]
-                + ["-r", str(_HERE / f"{peer}.txt")],
-                f"{peer} cannot be installed",
-            )
+            install = [str(folder / "bin/python"), "-m", "pip", "install", "-q", "--only-binary", ":all:"]
+            run([*install, "-r", str(_HERE / f"{peer}.txt")], f"{peer} cannot be installed")
     return folder / "bin/python"
 
 
@@ -92,9 +89,7 @@ def folder_for(peer: str, recipe: str) -> Iterator[tuple[Path, bool]]:
         stamp.write_text(digest, "utf-8")
 
 
-def run(
-    command: Sequence[str], failure: str, *, cwd: Path | None = None, environment: Mapping[str, str] | None = None
-) -> str:
+def run(command: Sequence[str], failure: str, *, cwd: Path | None = None) -> str:
     """Run a command to its end and return its output.
 
     Raises
@@ -107,10 +102,9 @@ def run(
         done = subprocess.run(
             command,
             cwd=cwd,
-            env={**inherited, **_QUIET, **(environment or {})},
+            env={**inherited, **_QUIET},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             timeout=_SECONDS,
             check=False,

@@ -42,11 +42,9 @@ def load() -> Libsodium:
 
 
 def _build(folder: Path, library: Path, compiler: str) -> None:
-    peers.run(
-        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "--require-hashes"]
-        + ["-r", str(Path(__file__).with_name("libsodium.txt")), "-d", str(folder)],
-        "libsodium: its source cannot be had",
-    )
+    download = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "--require-hashes"]
+    pins = str(Path(__file__).with_name("libsodium.txt"))
+    peers.run([*download, "-r", pins, "-d", str(folder)], "libsodium: its source cannot be had")
     (archive,) = folder.glob("*.tar.gz")
     with tarfile.open(archive) as packed:
         packed.extractall(folder, filter="data")
@@ -57,9 +55,9 @@ def _build(folder: Path, library: Path, compiler: str) -> None:
         ["sh", "configure", "--quiet", "--disable-shared", "--with-pic", f"--prefix={prefix}"], failure, cwd=source
     )
     peers.run(["make", "-s", "install"], failure, cwd=source)
+    link = [str(_LOOPS), str(prefix / "lib/libsodium.a"), "-lpthread", "-o", str(library)]
     peers.run(
-        [*shlex.split(compiler), *_FLAGS, f"-I{prefix}/include", str(_LOOPS), "-o", str(library)]
-        + [str(prefix / "lib/libsodium.a"), "-lpthread"],
+        [*shlex.split(compiler), *_FLAGS, f"-I{prefix}/include", *link],
         "the loops around libsodium cannot be compiled",
     )
 
@@ -119,9 +117,7 @@ class Libsodium:
     def sha256(self, prefix: bytes, rows: Rows) -> Rows:
         """``crypto_hash_sha256`` of prefix and row."""
         out = np.empty((len(rows), 32), np.uint8)
-        self._lib.loops_sha256(
-            _at(out), prefix, ctypes.c_size_t(len(prefix)), _at(rows), _width(rows), _size(rows)
-        )
+        self._lib.loops_sha256(_at(out), prefix, ctypes.c_size_t(len(prefix)), _at(rows), _width(rows), _size(rows))
         return out
 
     def hmac_sha256(self, key: bytes, rows: Rows) -> Rows:
