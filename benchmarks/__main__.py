@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         found = _measure(options)
-        if options.plot is not None:
+        if getattr(options, "plot", None) is not None:
             from benchmarks import plot
 
             plot.draw(found, options.plot)
@@ -46,7 +46,6 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     common.add_argument("--repeat", type=_positive, default=3, metavar="TIMES", help="turns that each takes (3)")
     common.add_argument("--json", action="store_true", help="print one JSON object")
-    common.add_argument("--plot", type=_svg, metavar="FILE.svg", help="draw the result as well")
     add = {
         name: names.add_parser(name, parents=[common], help=text, description=text, allow_abbrev=False)
         for name, text in (
@@ -55,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
             ("psi", "set intersection between two processes, from file to file"),
         )
     }
+    for name in ("kernels", "psi"):
+        add[name].add_argument("--plot", type=_svg, metavar="FILE.svg", help="draw the result as well")
     add["kernels"].add_argument("--n", default="2^13", help="rows (2^13)")
     add["kernels"].add_argument("--against", default="", metavar="PEER", help="libsodium")
     add["channel"].add_argument("--n", default="2^29", help="bytes in all (2^29)")

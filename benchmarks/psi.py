@@ -28,6 +28,12 @@ __all__ = ["DEFAULT_N", "LEARN", "PEERS", "benchmark"]
 DEFAULT_N = 1 << 16
 PEERS = ("secretflow", "openmined")
 LEARN = ("both", "one")
+_NOTES = {
+    "secretflow": "Curve25519, no TLS",
+    "openmined": "P-256, one process, no network, no files; it has no mode in which both learn, so the ratio is to our "
+    "own time with one learner",
+}
+_ONE = "fusion, one learns"
 _ON = "id"
 _CORES = 2
 _SECONDS_PER_ROW = 0.003  # ten times what the slowest of all needs
@@ -70,20 +76,18 @@ def _measure(n: int, learn: str, repeat: int, pythons: Mapping[str, Path]) -> di
         shared = _write_tables(folder, n)
         seconds = 120 + _SECONDS_PER_ROW * n
         contenders: dict[str, Run] = {"fusion": lambda: _ours(folder, learn, shared, seconds)}
+        if learn == "both" and "openmined" in pythons:
+            contenders[_ONE] = lambda: _ours(folder, "one", shared, seconds)
         for peer, python in pythons.items():
             contenders[peer] = _peer(peer, folder, python, learn, shared, seconds)
         turns = take_turns(contenders, repeat, f"psi {n:,} x {n:,}")
     ours = _summary(turns.pop("fusion"), n)
+    one = _summary(turns.pop(_ONE), n) if _ONE in turns else ours
     theirs = {}
     for peer, runs in turns.items():
         found = {"version": peers.version(peer), **_summary(runs, n)}
-        found["ratio"] = rounded(found["seconds"] / ours["seconds"])
-        theirs[peer] = found
-    # one that always does the same says what it does, lest it be compared with something else
-    if "openmined" in theirs:
-        theirs["openmined"]["note"] = "one process without a network or files; only one side learns"
-    if "secretflow" in theirs:
-        theirs["secretflow"]["note"] = "no TLS"
+        alike = one if peer == "openmined" else ours
+        theirs[peer] = {**found, "ratio": rounded(found["seconds"] / alike["seconds"]), "note": _NOTES[peer]}
     return {"fusion": {"version": fusion.__version__, **ours}, "peers": theirs}
 
 
