@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmarks import BenchmarkError
 
@@ -70,7 +71,7 @@ def _psi(found: Mapping[str, Any]) -> Figure:
     if len(series) < 2:
         raise BenchmarkError("a curve needs several sizes, such as --n 2^12,2^14,2^16")
     figure = Figure(figsize=(6.4, 4.4))
-    axes = figure.add_axes((0.105, 0.2, 0.7, 0.69))
+    axes = figure.add_axes((0.085, 0.2, 0.66, 0.69))
     sizes = [one["n"] for one in series]
     names = ["fusion", *series[0]["peers"]]
     ends = {}
@@ -90,7 +91,9 @@ def _psi(found: Mapping[str, Any]) -> Figure:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(sizes, [_size(n) for n in sizes])
-    axes.minorticks_off()
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.grid(axis="y", color="#dddddd", linewidth=0.5)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlabel("rows of each party")
@@ -141,7 +144,7 @@ def _kernels(found: Mapping[str, Any]) -> Figure:
     variants = list(dict.fromkeys(variant for _, variant, _, _ in rows if variant != "native"))
     figure = Figure(figsize=(6.4, 0.95 + 0.21 * len(rows) + 0.17 * len(operations)))
     height = figure.get_size_inches()[1]
-    axes = figure.add_axes((0.225, 0.62 / height, 0.745, 1 - 1.05 / height))
+    axes = figure.add_axes((0.245, 0.62 / height, 0.735, 1 - 1.05 / height))
     position, ticks = 0.0, []
     for operation in operations:
         own = [row for row in rows if row[0] == operation]
@@ -157,14 +160,15 @@ def _kernels(found: Mapping[str, Any]) -> Figure:
                 textcoords="offset points",
                 va="center",
                 fontsize=7.5,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
             )
             position += 1
         position += 0.8
-    axes.axvline(1, color=_INK, linewidth=0.8)
+    axes.axvline(1, color=_INK, linewidth=0.8, zorder=1.5)
     axes.set_yticks(ticks, operations)
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
-    axes.set_xlim(0, max(ratio for _, _, ratio, _ in rows) * 1.28)
+    axes.set_xlim(0, max(ratio for _, _, ratio, _ in rows) * 1.42)
     axes.set_ylim(position - 1.2, -0.8)
     axes.spines["left"].set_visible(False)
     axes.set_title(f"How many times as fast as libsodium {peer['version']}", loc="left", fontsize=10.5, pad=8)
