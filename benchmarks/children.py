@@ -152,7 +152,7 @@ def _collect(kind: str, running: Mapping[str, _Process], inbox: _Inbox, seconds:
             deadline = min(deadline, time.monotonic() + _GRACE)
     if failures:
         name, failure = min(failures.items(), key=lambda item: item[1]["error"] in _CONSEQUENCES)
-        raise BenchmarkError(f"{name}: {failure['error']} {failure['message']}".strip())
+        raise BenchmarkError(f"{name}: " + " ".join(filter(None, (failure["error"], failure["message"]))))
     return found
 
 
