@@ -42,13 +42,14 @@ def test_a_folder_is_filled_once_for_each_recipe() -> None:
 
 
 def test_a_folder_whose_filling_failed_is_filled_anew() -> None:
-    with (
-        pytest.raises(BenchmarkError, match="no network"),
-        peers.folder_for("somebody", "recipe") as (folder, ready),
-    ):
-        assert not ready
-        (folder / "content").touch()
-        raise BenchmarkError("no network")
+    def fail() -> None:
+        with peers.folder_for("somebody", "recipe") as (folder, ready):
+            assert not ready
+            (folder / "content").touch()
+            raise BenchmarkError("no network")
+
+    with pytest.raises(BenchmarkError, match="no network"):
+        fail()
     assert not fill("recipe")
 
 
