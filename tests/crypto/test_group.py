@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import expand, vectors
 from reference import ristretto255 as twin
@@ -22,6 +22,7 @@ def test_the_order_is_that_of_the_twin():
     assert ORDER == twin.ORDER
 
 
+@settings(deadline=None)
 @given(a=SCALARS, b=SCALARS)
 def test_scalars_are_integers_modulo_the_order(a, b):
     x, y = Scalar(a), Scalar(b)
@@ -35,6 +36,7 @@ def test_scalars_are_integers_modulo_the_order(a, b):
         assert x * x.inverse() == Scalar(1)
 
 
+@settings(deadline=None)
 @given(data=st.binary(min_size=64, max_size=64))
 def test_wide_bytes_are_reduced(data):
     assert Scalar.from_bytes_wide(data).value == int.from_bytes(data, "little") % ORDER

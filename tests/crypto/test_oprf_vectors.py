@@ -43,9 +43,7 @@ def finalize(message: bytes, blind: group.Scalar, evaluated: str, variant: str) 
     return hashlib.sha512(prefixed(message) + prefixed(unblinded) + b"Finalize").hexdigest()
 
 
-def prove(
-    secret: group.Scalar, random: group.Scalar, blinded: list[str], evaluated: list[str], variant: str
-) -> str:
+def prove(secret: group.Scalar, random: group.Scalar, blinded: list[str], evaluated: list[str], variant: str) -> str:
     def to_scalar(transcript: bytes) -> group.Scalar:
         return group.hash_to_scalar(transcript, b"HashToScalar-" + context(VOPRF))
 
@@ -53,9 +51,7 @@ def prove(
     seed = hashlib.sha512(prefixed(public) + prefixed(b"Seed-" + context(VOPRF))).digest()
     total = group.multiply_base([group.Scalar(0)], variant=variant)
     for i, (c, d) in enumerate(zip(blinded, evaluated, strict=True)):
-        transcript = (
-            prefixed(seed) + i.to_bytes(2, "big") + prefixed(bytes.fromhex(c)) + prefixed(bytes.fromhex(d))
-        )
+        transcript = prefixed(seed) + i.to_bytes(2, "big") + prefixed(bytes.fromhex(c)) + prefixed(bytes.fromhex(d))
         weight = to_scalar(transcript + b"Composite")
         term = group.multiply(group.decode(vectors.rows([c]), variant=variant), weight, variant=variant)
         total = group.add(total, term, variant=variant)
@@ -80,9 +76,7 @@ def test_key_derivation_and_tag(name, mode, variant):
         assert public.tobytes().hex() == VECTORS[name]["public"]
 
 
-@pytest.mark.parametrize(
-    ("mode", "case"), CASES, ids=[f"mode{m}-{len(c['input'])}-{c['input'][0]}" for m, c in CASES]
-)
+@pytest.mark.parametrize(("mode", "case"), CASES, ids=[f"mode{m}-{len(c['input'])}-{c['input'][0]}" for m, c in CASES])
 def test_blind_evaluate_finalize(mode, case, variant):
     secret = derive_key(bytes.fromhex(VECTORS["seed"]), bytes.fromhex(VECTORS["key_info"]), mode)
     for i, text in enumerate(case["input"]):

@@ -8,7 +8,7 @@ import hmac
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import vectors
 from reference.expand import expand_message_xmd
@@ -17,10 +17,8 @@ from fusion.errors import InputError
 from fusion.kernels import hashing
 
 EXPAND = vectors.load("expand_message_xmd.json")
-# Around the borders of SHA-256 and SHA-512 blocks and of their padding.
-BORDERS = sorted(
-    {b + d for b in (0, 32, 55, 64, 111, 119, 128, 183, 192, 239, 256) for d in (-1, 0, 1)} - {-1}
-)
+# Every length up to two blocks of SHA-512, so that every border of a block and of its padding is crossed.
+LENGTHS = range(261)
 
 
 def random_rows(seed: int, n: int, width: int) -> np.ndarray:
@@ -43,22 +41,28 @@ def test_expand_rfc_9380(case):
     assert [row.tobytes().hex() for row in out] == [case["uniform"]] * 3
 
 
-@pytest.mark.parametrize("width", BORDERS)
-def test_expand_equals_the_plain_twin(width):
-    rows = random_rows(width, 3, width)
-    for size in (1, 16, 60, 255):
+@pytest.mark.parametrize("size", [1, 16, 60, 255])
+def test_expand_equals_the_plain_twin_at_every_width(size):
+    dst = bytes(range(size))
+    for width in LENGTHS:
+        rows = random_rows(width, 2, width)
+        out = hashing.expand_message_xmd(rows, dst)
+        assert [row.tobytes() for row in out] == [expand_message_xmd(row.tobytes(), dst, 64) for row in rows], width
+
+
+def test_expand_equals_the_plain_twin_for_every_tag_length():
+    rows = random_rows(1, 2, 20)
+    for size in range(1, 256):
         dst = bytes(range(size))
         out = hashing.expand_message_xmd(rows, dst)
-        assert [row.tobytes() for row in out] == [expand_message_xmd(row.tobytes(), dst, 64) for row in rows]
+        assert [row.tobytes() for row in out] == [expand_message_xmd(row.tobytes(), dst, 64) for row in rows], size
 
 
 @pytest.mark.parametrize("length", [1, 31, 32, 63, 64, 65, 128, 129, 255 * 64])
 def test_expand_lengths(length):
     rows = random_rows(length, 2, 20)
     out = hashing.expand_message_xmd(rows, b"tag", length=length)
-    assert [row.tobytes() for row in out] == [
-        expand_message_xmd(row.tobytes(), b"tag", length) for row in rows
-    ]
+    assert [row.tobytes() for row in out] == [expand_message_xmd(row.tobytes(), b"tag", length) for row in rows]
 
 
 def test_expand_refuses_what_it_cannot_do():
@@ -76,9 +80,7 @@ def test_expand_refuses_what_it_cannot_do():
 # --- SHA-256 of rows ---
 
 
-@pytest.mark.parametrize(
-    "case", vectors.load("sha2.json")["sha256"], ids=lambda c: c["message"][:3] + str(c["repeat"])
-)
+@pytest.mark.parametrize("case", vectors.load("sha2.json")["sha256"], ids=lambda c: c["message"][:3] + str(c["repeat"]))
 def test_sha256_fips_180_4(case):
     message = case["message"].encode() * case["repeat"]
     rows = np.frombuffer(message, dtype=np.uint8).reshape(1, len(message))
@@ -86,6 +88,15 @@ def test_sha256_fips_180_4(case):
     assert hashing.sha256_rows(message[:50], rows[:, 50:], 32).tobytes().hex() == case["digest"]
 
 
+@pytest.mark.parametrize("prefix", [b"", b"p", bytes(64)], ids=["none", "one", "block"])
+def test_sha256_equals_hashlib_at_every_width(prefix):
+    for width in LENGTHS:
+        rows = random_rows(width, 2, width)
+        out = hashing.sha256_rows(prefix, rows, 32)
+        assert [r.tobytes() for r in out] == [hashlib.sha256(prefix + r.tobytes()).digest() for r in rows], width
+
+
+@settings(deadline=None)
 @given(prefix=st.binary(max_size=140), row=st.binary(max_size=140), width=st.integers(1, 32))
 def test_sha256_equals_hashlib(prefix, row, width):
     rows = np.frombuffer(row * 2, dtype=np.uint8).reshape(2, len(row))
@@ -102,6 +113,7 @@ def test_sha256_refuses_other_widths(width):
 # --- HMAC of string columns ---
 
 
+@settings(deadline=None)
 @given(
     key=st.binary(max_size=140),
     values=st.lists(st.tuples(st.binary(max_size=140), st.binary(max_size=140)), max_size=6),
@@ -112,11 +124,12 @@ def test_hmac_equals_the_standard_library(key, values):
     assert [row.tobytes() for row in out] == [reference_hmac(key, list(v)) for v in values]
 
 
-@pytest.mark.parametrize("size", BORDERS)
-def test_hmac_message_lengths_around_blocks(size):
-    values = [bytes([i]) * size for i in range(5)]
-    out = hashing.hmac_columns(b"key", [pa.array(values, pa.binary())])
-    assert [row.tobytes() for row in out] == [reference_hmac(b"key", [v]) for v in values]
+def test_hmac_at_every_message_and_key_length():
+    values = [bytes([size % 256]) * size for size in LENGTHS]
+    for size in [*range(132), 1_000]:
+        key = bytes(range(256))[:size] if size <= 256 else bytes(size)
+        out = hashing.hmac_columns(key, [pa.array(values, pa.binary())])
+        assert [row.tobytes() for row in out] == [reference_hmac(key, [v]) for v in values], size
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary(), pa.large_binary()], ids=str)
@@ -168,9 +181,7 @@ def damaged(offsets: list[int], data: bytes) -> pa.Array:
     return array
 
 
-@pytest.mark.parametrize(
-    "offsets", [[0, 9], [0, 5, 3, 8], [-1, 3], [0, 2**62], [9, 9], [0, -(2**63), 8]], ids=str
-)
+@pytest.mark.parametrize("offsets", [[0, 9], [0, 5, 3, 8], [-1, 3], [0, 2**62], [9, 9], [0, -(2**63), 8]], ids=str)
 def test_damaged_offsets_never_reach_the_kernel(offsets):
     with pytest.raises(InputError, match="offsets are damaged"):
         hashing.hmac_columns(b"k", [damaged(offsets, b"12345678")])
