@@ -247,7 +247,7 @@ static void compress(uint8_t *out, const uint8_t *in, const uint8_t *round_keys,
     each_batch(out, in, round_keys, n, 1);
 }
 
-static const fusion_aes portable = {"portable", encrypt, compress};
+const fusion_aes fusion_aes_portable = {"portable", encrypt, compress};
 
 /* The last column of a round key, substituted: the S-box on the first four bytes of one block. */
 static void sub_word(uint8_t word[4])
@@ -285,5 +285,5 @@ const fusion_aes *fusion_aes_variant(int i)
     if (fusion_cpu_has_vaes() && i-- == 0) return &fusion_aes_vaes;
     if (fusion_cpu_has_aesni() && i-- == 0) return &fusion_aes_aesni;
 #endif
-    return i == 0 ? &portable : NULL;
+    return i == 0 ? &fusion_aes_portable : NULL;
 }

@@ -24,6 +24,8 @@ typedef struct {
     void (*compress)(uint8_t *out, const uint8_t *in, const uint8_t *round_keys, size_t n);
 } fusion_aes;
 
+extern const fusion_aes fusion_aes_portable;
+
 /* The i-th variant this CPU can run, fastest first; NULL past the last. The last one is always "portable". */
 const fusion_aes *fusion_aes_variant(int i);
 
