@@ -157,9 +157,7 @@ def observe(
     if kind in ("text", "integer"):
         notes += _in_disguise(sample)
     if kind == "text":
-        notes += (
-            ["from-numbers"] if pa.types.is_integer(type_) or pa.types.is_decimal(type_) else _zeros(sample)
-        )
+        notes += ["from-numbers"] if pa.types.is_integer(type_) or pa.types.is_decimal(type_) else _zeros(sample)
         notes += ["hashed"] if _share(sample, _HASH) >= _MANY else []
     return tuple(notes)
 
