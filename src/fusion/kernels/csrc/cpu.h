@@ -10,7 +10,7 @@
 #endif
 #define FUSION_IFMA FUSION_X86
 
-#if FUSION_IFMA
+#if FUSION_X86
 #include "aes.h"
 #include "gf128.h"
 #include "ristretto.h"

@@ -2,30 +2,30 @@
 
 #include <string.h>
 
-/* Rows of a batch are hashed together. A batch of a decoding fits the second-level cache; one of an encoding the first. */
-enum { RING = OKVS_WORDS + 1, DECODE_BATCH = 8192, ENCODE_BATCH = 128 };
+/* Keys of a batch are hashed together: those of a decoding stay in the second-level cache, of an encoding in the first. */
+enum { RING = OKVS_WORDS + 1, HASHES = RING / 4, DECODE_BATCH = 8192, ENCODE_BATCH = 128 };
 
 typedef uint64_t value __attribute__((vector_size(OKVS_VALUE), aligned(1), may_alias));
 typedef uint64_t aligned_value __attribute__((vector_size(OKVS_VALUE), may_alias));
 
-/* The ring of words of one equation. */
+/* The ring of words of one key's equation. */
 typedef union {
     uint32_t word[RING];
-    aligned_value part[4];
+    aligned_value part[HASHES];
 } equation;
 
-/* Sums of columns: table[k][x] for the columns 8 k + i of a block with bit i of x set. */
+/* sum[k][x]: the sum of the columns 8 k + i of a block for which bit i of x is set. */
 typedef struct {
-    aligned_value sum[4][256];
+    aligned_value sum[OKVS_BLOCK / 8][256];
 } tables;
 
-void fusion_okvs_init(fusion_okvs *okvs, const uint8_t seed[16], uint32_t bins, uint32_t slots)
+void fusion_okvs_init(fusion_okvs *okvs, const uint8_t seed[AES128_KEY], uint32_t bins, uint32_t slots)
 {
     uint8_t seed_keys[AES128_ROUND_KEYS];
     okvs->bins = bins;
     okvs->slots = slots;
     fusion_aes128_expand(seed_keys, seed);
-    for (int j = 0; j < 4; j++) {
+    for (int j = 0; j < HASHES; j++) {
         uint8_t name[AES_BLOCK] = "fusion/okvs/1/", key[AES128_KEY];
         name[14] = (uint8_t)j;
         fusion_aes_portable.encrypt(key, name, seed_keys, 1);
@@ -43,17 +43,12 @@ static inline uint32_t slot_of(const fusion_okvs *okvs, uint32_t last_word)
     return (uint32_t)((uint64_t)last_word * ((uint64_t)okvs->bins * okvs->slots) >> 32);
 }
 
-static inline size_t first_block(const fusion_okvs *okvs, uint32_t slot)
-{
-    return slot + (size_t)(slot / okvs->slots) * (OKVS_WORDS - 1);
-}
-
 void fusion_okvs_slots(const fusion_okvs *okvs, const fusion_aes *aes, uint32_t *slots, const uint8_t *keys, size_t n)
 {
     uint8_t hash[AES_BLOCK * ENCODE_BATCH];
     for (size_t i = 0; i < n; i += ENCODE_BATCH) {
         size_t rows = n - i < ENCODE_BATCH ? n - i : ENCODE_BATCH;
-        aes->encrypt(hash, keys + AES_BLOCK * i, okvs->round_keys[3], rows);
+        aes->encrypt(hash, keys + AES_BLOCK * i, okvs->round_keys[HASHES - 1], rows);
         for (size_t k = 0; k < rows; k++) slots[i + k] = slot_of(okvs, load_word(hash + AES_BLOCK * k + 12));
     }
 }
@@ -67,36 +62,39 @@ void fusion_okvs_sort(const fusion_okvs *okvs, uint32_t *order, uint32_t *first,
     for (size_t i = 0; i < n; i++) order[first[slots[i] + 1]++] = (uint32_t)i;
 }
 
-/* Copies row order[i] to row i: all cache misses of a batch at once. */
+/* ---- Hashes of a batch: HASHES arrays of `room` rows of 16 bytes. */
+
+/* Copies row order[i] to row i: the cache misses of a whole batch at once. */
 static void gather(uint8_t *out, const uint8_t *in, const uint32_t *order, size_t rows)
 {
     for (size_t i = 0; i < rows; i++) memcpy(out + AES_BLOCK * i, in + AES_BLOCK * (size_t)order[i], AES_BLOCK);
 }
 
-/* hash[j] holds AES_{k_j} of every key. */
-static void hash_rows(const fusion_okvs *okvs, const fusion_aes *aes, uint8_t *const hash[4], const uint8_t *keys,
+static void hash_keys(const fusion_okvs *okvs, const fusion_aes *aes, uint8_t *hash, size_t room, const uint8_t *keys,
                       size_t rows)
 {
-    for (int j = 0; j < 4; j++) aes->encrypt(hash[j], keys, okvs->round_keys[j], rows);
+    for (size_t j = 0; j < HASHES; j++) aes->encrypt(hash + AES_BLOCK * room * j, keys, okvs->round_keys[j], rows);
 }
 
-static inline uint8_t *word_of(uint8_t *const hash[4], size_t row, size_t index)
+static inline uint8_t *word_of(uint8_t *hash, size_t room, size_t row, size_t block)
 {
-    return hash[index % RING / 4] + AES_BLOCK * row + index % 4 * 4;
+    size_t index = block % RING;
+    return hash + AES_BLOCK * (room * (index / 4) + row) + 4 * (index % 4);
 }
 
-/* Reads the first block of a row and gives its hash the ring form. */
-static inline size_t start_row(const fusion_okvs *okvs, uint8_t *const hash[4], size_t row)
+/* Gives a row's hash the form of a ring, and returns the first block of its band. */
+static inline uint32_t start_row(const fusion_okvs *okvs, uint8_t *hash, size_t room, size_t row)
 {
-    uint8_t *last = word_of(hash, row, RING - 1);
-    size_t block = first_block(okvs, slot_of(okvs, load_word(last)));
-    uint8_t *unused = word_of(hash, row, block + OKVS_WORDS);
-    memmove(last, unused, 4);
-    memset(unused, 0, 4);
+    uint8_t *last = word_of(hash, room, row, RING - 1);
+    uint32_t slot = slot_of(okvs, load_word(last));
+    uint32_t block = slot + slot / okvs->slots * (OKVS_WORDS - 1);
+    uint8_t *outside = word_of(hash, room, row, (size_t)block + OKVS_WORDS);
+    memmove(last, outside, 4);
+    memset(outside, 0, 4);
     return block;
 }
 
-/* ---- The method of four Russians: eight columns at a time. */
+/* ---- The method of the four Russians: sums of eight columns are looked up. */
 
 static inline void tabulate(aligned_value sum[256], const value *columns)
 {
@@ -110,13 +108,14 @@ static inline aligned_value look_up(const tables *t, uint32_t word)
     return t->sum[0][word & 255] ^ t->sum[1][word >> 8 & 255] ^ t->sum[2][word >> 16 & 255] ^ t->sum[3][word >> 24];
 }
 
-/* ---- Encoding. */
+/* ---- Encoding: elimination from the first column to the last, substitution back. */
 
-/* Working memory of one bin. Pivot c of the bin is an equation whose lowest selected column is c; its value waits in
- * that column of the store. */
+/* What one bin needs. pivot[c] is the equation whose lowest column is c; its right-hand side waits in column c of the
+ * store. A bitmap of the columns that are pivots follows the pivots. */
 typedef struct {
-    tables sums;
-    uint8_t keys[AES_BLOCK * ENCODE_BATCH], values[OKVS_VALUE * ENCODE_BATCH], hash[4][AES_BLOCK * ENCODE_BATCH];
+    tables tables;
+    uint8_t keys[AES_BLOCK * ENCODE_BATCH], values[OKVS_VALUE * ENCODE_BATCH];
+    uint8_t hash[HASHES * AES_BLOCK * ENCODE_BATCH];
     equation pivot[];
 } bin;
 
@@ -127,8 +126,8 @@ size_t fusion_okvs_encode_scratch(const fusion_okvs *okvs)
     return sizeof(bin) + blocks_of_bin(okvs) * (OKVS_BLOCK * sizeof(equation) + sizeof(uint32_t));
 }
 
-/* Reduces an equation by the pivots from `block` on and makes it a pivot; 0 if nothing is left of it. `used` has a bit
- * for each column that is a pivot; `base` is the first block of the bin. */
+/* Reduces an equation whose band starts at `block` and makes it a pivot; -1 if nothing is left of it. `base` is the
+ * first block of the bin. */
 static inline int insert(equation *pivot, uint32_t *used, value *columns, size_t base, size_t block, equation e, value v)
 {
     for (size_t b = block; b < block + OKVS_WORDS; b++) {
@@ -140,56 +139,60 @@ static inline int insert(equation *pivot, uint32_t *used, value *columns, size_t
                 used[b - base] |= (uint32_t)1 << low;
                 pivot[c] = e;
                 columns[c] = v;
-                return 1;
+                return 0;
             }
             word ^= pivot[c].word[b % RING];
-            for (int k = 0; k < 4; k++) e.part[k] ^= pivot[c].part[k];
+            for (int k = 0; k < HASHES; k++) e.part[k] ^= pivot[c].part[k];
             v ^= columns[c];
         }
     }
-    return 0;
+    return -1;
 }
 
 static int eliminate(const fusion_okvs *okvs, const fusion_aes *aes, bin *work, uint32_t *used, value *columns,
                      const uint8_t *keys, const uint8_t *values, const uint32_t *order, size_t n, size_t base)
 {
-    uint8_t *const hash[4] = {work->hash[0], work->hash[1], work->hash[2], work->hash[3]};
     for (size_t i = 0; i < n; i += ENCODE_BATCH, order += ENCODE_BATCH) {
         size_t rows = n - i < ENCODE_BATCH ? n - i : ENCODE_BATCH;
         gather(work->keys, keys, order, rows);
         gather(work->values, values, order, rows);
-        hash_rows(okvs, aes, hash, work->keys, rows);
+        hash_keys(okvs, aes, work->hash, ENCODE_BATCH, work->keys, rows);
         for (size_t k = 0; k < rows; k++) {
             equation e;
-            size_t block = start_row(okvs, hash, k);
-            for (int w = 0; w < RING; w++) e.word[w] = load_word(word_of(hash, k, w));
-            if (!insert(work->pivot, used, columns, base, block, e, *(const value *)(work->values + OKVS_VALUE * k)))
+            uint32_t block = start_row(okvs, work->hash, ENCODE_BATCH, k);
+            for (size_t b = 0; b < RING; b++) e.word[b] = load_word(word_of(work->hash, ENCODE_BATCH, k, b));
+            if (insert(work->pivot, used, columns, base, block, e, *(const value *)(work->values + OKVS_VALUE * k)))
                 return -1;
         }
     }
     return 0;
 }
 
-/* Solves from the last block to the first: each block within itself, then for the blocks before it. */
+/* Solves one block whose later blocks are done, eight columns at a time from the last, and leaves its tables. */
+static inline void solve_block(tables *t, const equation *pivot, value *columns, size_t word)
+{
+    for (int k = OKVS_BLOCK / 8 - 1; k >= 0; k--) {
+        value *eight = columns + 8 * k;
+        for (int i = 7; i >= 0; i--) {
+            uint32_t later = pivot[8 * k + i].word[word] >> 8 * k & (0xfeu << i & 0xff);
+            for (; later; later &= later - 1) eight[i] ^= eight[__builtin_ctz(later)];
+        }
+        tabulate(t->sum[k], eight);
+        for (int c = 0; c < 8 * k; c++) columns[c] ^= t->sum[k][pivot[c].word[word] >> 8 * k & 255];
+    }
+}
+
 static void substitute(bin *work, const uint32_t *used, value *columns, size_t base, size_t blocks)
 {
+    equation *pivot = work->pivot;
     for (size_t b = 0; b < blocks; b++)
-        for (uint32_t free = ~used[b]; free; free &= free - 1)
-            memset(&work->pivot[OKVS_BLOCK * b + (size_t)__builtin_ctz(free)], 0, sizeof(equation));
+        for (uint32_t unused = ~used[b]; unused; unused &= unused - 1)
+            memset(&pivot[OKVS_BLOCK * b + (size_t)__builtin_ctz(unused)], 0, sizeof(equation));
     for (size_t b = blocks; b-- > 0;) {
-        size_t word = (base + b) % RING, start = OKVS_BLOCK * b;
-        for (int k = 3; k >= 0; k--) {
-            value *eight = columns + start + 8 * k;
-            for (int i = 7; i >= 0; i--) {
-                uint32_t x = work->pivot[start + 8 * k + i].word[word] >> 8 * k & 255 & ~((2u << i) - 1);
-                for (; x; x &= x - 1) eight[i] ^= eight[__builtin_ctz(x)];
-            }
-            tabulate(work->sums.sum[k], eight);
-            for (int c = 0; c < 8 * k; c++)
-                columns[start + c] ^= work->sums.sum[k][work->pivot[start + c].word[word] >> 8 * k & 255];
-        }
-        for (size_t c = OKVS_BLOCK * (b < OKVS_WORDS - 1 ? 0 : b - (OKVS_WORDS - 1)); c < start; c++)
-            columns[c] ^= look_up(&work->sums, work->pivot[c].word[word]);
+        size_t word = (base + b) % RING, start = OKVS_BLOCK * b, reach = OKVS_BLOCK * (OKVS_WORDS - 1);
+        solve_block(&work->tables, pivot + start, columns + start, word);
+        for (size_t c = start < reach ? 0 : start - reach; c < start; c++)
+            columns[c] ^= look_up(&work->tables, pivot[c].word[word]);
     }
 }
 
@@ -197,14 +200,14 @@ int fusion_okvs_encode(const fusion_okvs *okvs, const fusion_aes *aes, uint8_t *
                        const uint8_t *values, const uint32_t *order, const uint32_t *first, uint8_t *scratch,
                        size_t start, size_t stop)
 {
-    size_t blocks = blocks_of_bin(okvs);
+    size_t blocks = blocks_of_bin(okvs), bytes = OKVS_VALUE * OKVS_BLOCK * blocks;
     bin *work = (bin *)scratch;
     uint32_t *used = (uint32_t *)(work->pivot + OKVS_BLOCK * blocks);
     for (size_t i = start; i < stop; i++) {
         const uint32_t *rows = first + i * okvs->slots;
-        value *columns = (value *)(store + OKVS_VALUE * OKVS_BLOCK * blocks * i);
+        value *columns = (value *)(store + bytes * i);
         memset(used, 0, blocks * sizeof *used);
-        memset(columns, 0, OKVS_VALUE * OKVS_BLOCK * blocks);
+        memset(columns, 0, bytes);
         if (eliminate(okvs, aes, work, used, columns, keys, values, order + rows[0], rows[okvs->slots] - rows[0],
                       blocks * i))
             return -1;
@@ -213,41 +216,45 @@ int fusion_okvs_encode(const fusion_okvs *okvs, const fusion_aes *aes, uint8_t *
     return 0;
 }
 
-/* ---- Decoding. */
+/* ---- Decoding: block by block, for all the keys whose band covers it. */
 
 typedef struct {
-    tables sums;
-    uint8_t keys[AES_BLOCK * DECODE_BATCH], hash[4][AES_BLOCK * DECODE_BATCH];
+    tables tables;
     aligned_value sum[DECODE_BATCH];
-    size_t block[DECODE_BATCH];
+    uint8_t keys[AES_BLOCK * DECODE_BATCH];
+    uint8_t hash[HASHES * AES_BLOCK * DECODE_BATCH];
+    uint32_t block[DECODE_BATCH];
 } batch;
 
 size_t fusion_okvs_decode_scratch(void) { return sizeof(batch); }
+
+/* The sums of a batch whose rows are hashed, in order of their bands. */
+static void sum_columns(batch *work, const uint8_t *store, size_t rows)
+{
+    size_t low = 0, high = 0; /* rows [low, high) have block b in their band */
+    for (size_t b = work->block[0]; low < rows; b++) {
+        while (high < rows && work->block[high] <= b) high++;
+        while (low < high && work->block[low] + OKVS_WORDS <= b) low++;
+        if (low == high) continue;
+        const value *columns = (const value *)(store + OKVS_VALUE * OKVS_BLOCK * b);
+        for (size_t k = 0; k < OKVS_BLOCK / 8; k++) tabulate(work->tables.sum[k], columns + 8 * k);
+        const uint8_t *words = word_of(work->hash, DECODE_BATCH, 0, b);
+        for (size_t i = low; i < high; i++)
+            work->sum[i] ^= look_up(&work->tables, load_word(words + AES_BLOCK * i));
+    }
+}
 
 void fusion_okvs_decode(const fusion_okvs *okvs, const fusion_aes *aes, uint8_t *values, const uint8_t *keys,
                         const uint8_t *store, const uint32_t *order, uint8_t *scratch, size_t start, size_t stop)
 {
     batch *work = (batch *)scratch;
-    uint8_t *const hash[4] = {work->hash[0], work->hash[1], work->hash[2], work->hash[3]};
     for (; start < stop; start += DECODE_BATCH) {
         size_t rows = stop - start < DECODE_BATCH ? stop - start : DECODE_BATCH;
         gather(work->keys, keys, order + start, rows);
-        hash_rows(okvs, aes, hash, work->keys, rows);
-        for (size_t i = 0; i < rows; i++) {
-            work->block[i] = start_row(okvs, hash, i);
-            work->sum[i] = (aligned_value){0, 0};
-        }
-        /* Rows [low, high) are those whose band covers block b. */
-        for (size_t b = work->block[0], low = 0, high = 0;; b++) {
-            while (high < rows && work->block[high] <= b) high++;
-            while (low < high && work->block[low] + OKVS_WORDS <= b) low++;
-            if (low == rows) break;
-            if (low == high) continue;
-            for (int k = 0; k < 4; k++)
-                tabulate(work->sums.sum[k], (const value *)(store + OKVS_VALUE * (OKVS_BLOCK * b + 8 * (size_t)k)));
-            const uint8_t *words = word_of(hash, 0, b);
-            for (size_t i = low; i < high; i++) work->sum[i] ^= look_up(&work->sums, load_word(words + AES_BLOCK * i));
-        }
+        hash_keys(okvs, aes, work->hash, DECODE_BATCH, work->keys, rows);
+        for (size_t i = 0; i < rows; i++) work->block[i] = start_row(okvs, work->hash, DECODE_BATCH, i);
+        memset(work->sum, 0, rows * sizeof *work->sum);
+        sum_columns(work, store, rows);
         for (size_t i = 0; i < rows; i++)
             *(value *)(values + OKVS_VALUE * (size_t)order[start + i]) = work->sum[i];
     }
