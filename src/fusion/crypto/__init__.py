@@ -1,0 +1,1 @@
+"""One mathematical object per file: arrays in, arrays out; no messages, no tables."""

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from fusion import kernels
+from fusion.errors import InputError
+from fusion.kernels import _rows, ristretto
+
+
+def test_portable_is_always_there_and_last():
+    assert kernels.variants()[-1] == "portable"
+    assert len(set(kernels.variants())) == len(kernels.variants())
+
+
+def test_the_fastest_variant_is_active(monkeypatch):
+    monkeypatch.delenv("FUSION_KERNEL", raising=False)
+    assert kernels.active() == kernels.variants()[0]
+
+
+def test_the_environment_forces_a_variant(monkeypatch):
+    monkeypatch.setenv("FUSION_KERNEL", "portable")
+    assert kernels.active() == "portable"
+
+
+def test_an_unknown_variant_names_the_known_ones(monkeypatch):
+    monkeypatch.setenv("FUSION_KERNEL", "abacus")
+    with pytest.raises(InputError, match=r"'abacus' cannot run here; choose one of .*portable"):
+        kernels.active()
+    with pytest.raises(InputError, match="'sliderule'"):
+        ristretto.decode(np.zeros((1, 32), dtype=np.uint8), variant="sliderule")
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 1_000, 3 * _rows._LARGEST_PIECE + 1])
+@pytest.mark.parametrize("threads", [1, 2, 3, 7, None])
+def test_pieces_cover_every_row_once(n, threads):
+    seen = np.zeros(n, dtype=np.int64)
+
+    def work(start: int, stop: int) -> None:
+        assert start % 8 == 0
+        assert 0 < stop - start <= _rows._LARGEST_PIECE
+        seen[start:stop] += 1
+
+    _rows.split(work, n, threads=threads, grain=8)
+    assert (seen == 1).all()
+
+
+def test_small_inputs_stay_on_the_calling_thread():
+    names = set()
+    _rows.split(lambda a, b: names.add(threading.get_ident()), 10, threads=8, grain=10)
+    assert names == {threading.get_ident()}
+
+
+def test_a_failure_in_one_thread_stops_the_others_and_is_raised():
+    calls = []
+
+    def work(start: int, stop: int) -> None:
+        calls.append(start)
+        if start == 0:
+            raise RuntimeError("first piece")
+        time.sleep(0.001)
+
+    with pytest.raises(RuntimeError, match="first piece"):
+        _rows.split(work, 100 * _rows._LARGEST_PIECE, threads=2, grain=1)
+    time.sleep(0.05)
+    settled = len(calls)
+    time.sleep(0.05)
+    assert len(calls) == settled < 100
+
+
+def test_the_kernel_runs_without_the_interpreter_lock():
+    """While one thread computes, this one keeps counting: impossible if the call held the lock."""
+    scalars = np.zeros((100_000, 32), dtype=np.uint8)
+    done = threading.Event()
+
+    def compute() -> None:
+        ristretto.multiply_base(scalars, threads=1, variant="portable")
+        done.set()
+
+    worker = threading.Thread(target=compute)
+    worker.start()
+    turns = 0
+    while not done.is_set():
+        turns += 1
+        time.sleep(0.001)
+    worker.join()
+    assert turns > 20
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_makes_its_own_threads():
+    scalars = np.zeros((1_000, 32), dtype=np.uint8)
+    ristretto.multiply_base(scalars, threads=2)
+    child = os.fork()
+    if child == 0:
+        ristretto.multiply_base(scalars, threads=2)
+        os._exit(7)
+    deadline = time.monotonic() + 20
+    while True:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            break
+        if time.monotonic() > deadline:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+            pytest.fail("the child hangs: it waits for threads that did not survive the fork")
+        time.sleep(0.01)
+    assert os.waitstatus_to_exitcode(status) == 7

@@ -1,0 +1,192 @@
+"""Hashing kernels against the standards' vectors and the standard library."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from reference import vectors
+from reference.expand import expand_message_xmd
+
+from fusion.errors import InputError
+from fusion.kernels import hashing
+
+EXPAND = vectors.load("expand_message_xmd.json")
+# Around the borders of SHA-256 and SHA-512 blocks and of their padding.
+BORDERS = sorted(
+    {b + d for b in (0, 32, 55, 64, 111, 119, 128, 183, 192, 239, 256) for d in (-1, 0, 1)} - {-1}
+)
+
+
+def random_rows(seed: int, n: int, width: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (n, width), dtype=np.uint8)
+
+
+def reference_hmac(key: bytes, values: list[bytes]) -> bytes:
+    message = b"".join(len(v).to_bytes(4, "little") + v for v in values)
+    return hmac.new(key, message, "sha256").digest()
+
+
+# --- expand_message_xmd ---
+
+
+@pytest.mark.parametrize("case", EXPAND["tests"], ids=lambda c: f"{c['message'][:5]}-{c['length']}")
+def test_expand_rfc_9380(case):
+    message = case["message"].encode()
+    rows = np.frombuffer(message * 3, dtype=np.uint8).reshape(3, len(message))
+    out = hashing.expand_message_xmd(rows, EXPAND["dst"].encode(), length=case["length"])
+    assert [row.tobytes().hex() for row in out] == [case["uniform"]] * 3
+
+
+@pytest.mark.parametrize("width", BORDERS)
+def test_expand_equals_the_plain_twin(width):
+    rows = random_rows(width, 3, width)
+    for size in (1, 16, 60, 255):
+        dst = bytes(range(size))
+        out = hashing.expand_message_xmd(rows, dst)
+        assert [row.tobytes() for row in out] == [expand_message_xmd(row.tobytes(), dst, 64) for row in rows]
+
+
+@pytest.mark.parametrize("length", [1, 31, 32, 63, 64, 65, 128, 129, 255 * 64])
+def test_expand_lengths(length):
+    rows = random_rows(length, 2, 20)
+    out = hashing.expand_message_xmd(rows, b"tag", length=length)
+    assert [row.tobytes() for row in out] == [
+        expand_message_xmd(row.tobytes(), b"tag", length) for row in rows
+    ]
+
+
+def test_expand_refuses_what_it_cannot_do():
+    rows = random_rows(0, 2, 8)
+    for dst in (b"", bytes(256)):
+        with pytest.raises(InputError, match="dst must have 1 to 255 bytes"):
+            hashing.expand_message_xmd(rows, dst)
+    for length in (0, 255 * 64 + 1):
+        with pytest.raises(InputError, match="length must be"):
+            hashing.expand_message_xmd(rows, b"tag", length=length)
+    with pytest.raises(InputError, match="uint8"):
+        hashing.expand_message_xmd(rows.astype(np.int64), b"tag")
+
+
+# --- SHA-256 of rows ---
+
+
+@pytest.mark.parametrize(
+    "case", vectors.load("sha2.json")["sha256"], ids=lambda c: c["message"][:3] + str(c["repeat"])
+)
+def test_sha256_fips_180_4(case):
+    message = case["message"].encode() * case["repeat"]
+    rows = np.frombuffer(message, dtype=np.uint8).reshape(1, len(message))
+    assert hashing.sha256_rows(b"", rows, 32).tobytes().hex() == case["digest"]
+    assert hashing.sha256_rows(message[:50], rows[:, 50:], 32).tobytes().hex() == case["digest"]
+
+
+@given(prefix=st.binary(max_size=140), row=st.binary(max_size=140), width=st.integers(1, 32))
+def test_sha256_equals_hashlib(prefix, row, width):
+    rows = np.frombuffer(row * 2, dtype=np.uint8).reshape(2, len(row))
+    expected = hashlib.sha256(prefix + row).digest()[:width]
+    assert [out.tobytes() for out in hashing.sha256_rows(prefix, rows, width)] == [expected] * 2
+
+
+@pytest.mark.parametrize("width", [0, 33])
+def test_sha256_refuses_other_widths(width):
+    with pytest.raises(InputError, match="width must be 1 to 32"):
+        hashing.sha256_rows(b"", random_rows(0, 1, 4), width)
+
+
+# --- HMAC of string columns ---
+
+
+@given(
+    key=st.binary(max_size=140),
+    values=st.lists(st.tuples(st.binary(max_size=140), st.binary(max_size=140)), max_size=6),
+)
+def test_hmac_equals_the_standard_library(key, values):
+    columns = [pa.array([v[c] for v in values], pa.large_binary()) for c in range(2)]
+    out = hashing.hmac_columns(key, columns)
+    assert [row.tobytes() for row in out] == [reference_hmac(key, list(v)) for v in values]
+
+
+@pytest.mark.parametrize("size", BORDERS)
+def test_hmac_message_lengths_around_blocks(size):
+    values = [bytes([i]) * size for i in range(5)]
+    out = hashing.hmac_columns(b"key", [pa.array(values, pa.binary())])
+    assert [row.tobytes() for row in out] == [reference_hmac(b"key", [v]) for v in values]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary(), pa.large_binary()], ids=str)
+def test_hmac_takes_every_kind_of_string_column_sliced_and_chunked(kind):
+    texts = ["", "a", "张伟", "x" * 300, "b"] * 3
+    whole = pa.array([t.encode() for t in texts], pa.binary()).cast(kind)
+    expected = [reference_hmac(b"k", [t.encode(), t.encode()]) for t in texts]
+    chunked = pa.chunked_array([whole[:4], whole[4:4], whole[4:]])
+    assert [r.tobytes() for r in hashing.hmac_columns(b"k", [whole, chunked])] == expected
+    assert [r.tobytes() for r in hashing.hmac_columns(b"k", [whole[3:9], chunked[3:9]])] == expected[3:9]
+    assert hashing.hmac_columns(b"k", [whole[2:2], chunked[2:2]]).shape == (0, 32)
+
+
+def test_hmac_of_no_rows_and_of_columns_without_data():
+    assert hashing.hmac_columns(b"k", [pa.array([], pa.string())]).shape == (0, 32)
+    assert hashing.hmac_columns(b"k", [pa.chunked_array([], pa.string())]).shape == (0, 32)
+    out = hashing.hmac_columns(b"k", [pa.array(["", ""], pa.large_string())])
+    assert [r.tobytes() for r in out] == [reference_hmac(b"k", [b""])] * 2
+
+
+def test_hmac_moving_a_border_between_columns_changes_the_tag():
+    tags = [
+        hashing.hmac_columns(b"k", [pa.array([a]), pa.array([b])]).tobytes()
+        for a, b in [("ab", "c"), ("a", "bc"), ("abc", ""), ("", "abc")]
+    ]
+    assert len(set(tags)) == 4
+
+
+def test_threads_do_not_change_hashes():
+    rows = random_rows(1, 20_000, 24)
+    texts = pa.array([str(i) for i in range(20_000)])
+    for one, three in [
+        (f(threads=1), f(threads=3))
+        for f in (
+            lambda **o: hashing.expand_message_xmd(rows, b"tag", **o),
+            lambda **o: hashing.sha256_rows(b"p", rows, 16, **o),
+            lambda **o: hashing.hmac_columns(b"k", [texts, texts], **o),
+        )
+    ]:
+        assert (one == three).all()
+
+
+def damaged(offsets: list[int], data: bytes) -> pa.Array:
+    """An array whose offsets go bad after pyarrow has looked at them, as a mapped file's can."""
+    memory = np.zeros(len(offsets), dtype=np.int64)
+    buffers = [None, pa.py_buffer(memory), pa.py_buffer(data)]
+    array = pa.Array.from_buffers(pa.large_binary(), len(offsets) - 1, buffers)
+    memory[:] = offsets
+    return array
+
+
+@pytest.mark.parametrize(
+    "offsets", [[0, 9], [0, 5, 3, 8], [-1, 3], [0, 2**62], [9, 9], [0, -(2**63), 8]], ids=str
+)
+def test_damaged_offsets_never_reach_the_kernel(offsets):
+    with pytest.raises(InputError, match="offsets are damaged"):
+        hashing.hmac_columns(b"k", [damaged(offsets, b"12345678")])
+
+
+def test_hmac_refuses_what_it_cannot_hash():
+    texts = pa.array(["a", "b"])
+    with pytest.raises(InputError, match="at least one column"):
+        hashing.hmac_columns(b"k", [])
+    with pytest.raises(InputError, match="equal length"):
+        hashing.hmac_columns(b"k", [texts, texts[:1]])
+    with pytest.raises(InputError, match="no nulls"):
+        hashing.hmac_columns(b"k", [pa.array(["a", None])])
+    with pytest.raises(InputError, match="not int64"):
+        hashing.hmac_columns(b"k", [pa.array([1, 2])])
+    with pytest.raises(InputError, match="must be pyarrow arrays"):
+        hashing.hmac_columns(b"k", [["a", "b"]])
+    with pytest.raises(InputError, match="key must be bytes"):
+        hashing.hmac_columns("k", [texts])  # type: ignore[arg-type]
