@@ -35,11 +35,27 @@ ffibuilder.cdef(
                                     size_t start, size_t n);
     void fusion_sha256_rows(uint8_t *out, size_t out_width, const uint8_t *prefix, size_t prefix_length,
                             const uint8_t *rows, size_t width, size_t n);
+
+    typedef struct {
+        const char *name;
+        void (*encrypt)(uint8_t *out, const uint8_t *in, const uint8_t *round_keys, size_t n);
+        void (*compress)(uint8_t *out, const uint8_t *in, const uint8_t *round_keys, size_t n);
+    } fusion_aes;
+    const fusion_aes *fusion_aes_variant(int i);
+    void fusion_aes128_expand(uint8_t *round_keys, const uint8_t *key);
+
+    typedef struct {
+        const char *name;
+        void (*multiply)(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t n);
+        void (*scale)(uint8_t *out, const uint8_t *a, const uint8_t *s, size_t n);
+        void (*scale_add)(uint8_t *out, const uint8_t *a, const uint8_t *s, size_t n);
+    } fusion_gf128;
+    const fusion_gf128 *fusion_gf128_variant(int i);
     """
 )
 ffibuilder.set_source(
     "fusion.kernels._native",
-    '#include "hashing.h"\n#include "variants.h"\n',
+    '#include "aes.h"\n#include "gf128.h"\n#include "hashing.h"\n#include "variants.h"\n',
     sources=[str(path) for path in sorted(CSRC.glob("*.c"))],
     depends=[str(path) for path in sorted(CSRC.glob("*.h"))],
     include_dirs=[str(CSRC)],
