@@ -8,7 +8,7 @@ import hmac
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import vectors
 from reference.expand import expand_message_xmd
@@ -18,9 +18,7 @@ from fusion.kernels import hashing
 
 EXPAND = vectors.load("expand_message_xmd.json")
 # Around the borders of SHA-256 and SHA-512 blocks and of their padding.
-BORDERS = sorted(
-    {b + d for b in (0, 32, 55, 64, 111, 119, 128, 183, 192, 239, 256) for d in (-1, 0, 1)} - {-1}
-)
+BORDERS = sorted({b + d for b in (0, 32, 55, 64, 111, 119, 128, 183, 192, 239, 256) for d in (-1, 0, 1)} - {-1})
 
 
 def random_rows(seed: int, n: int, width: int) -> np.ndarray:
@@ -56,9 +54,7 @@ def test_expand_equals_the_plain_twin(width):
 def test_expand_lengths(length):
     rows = random_rows(length, 2, 20)
     out = hashing.expand_message_xmd(rows, b"tag", length=length)
-    assert [row.tobytes() for row in out] == [
-        expand_message_xmd(row.tobytes(), b"tag", length) for row in rows
-    ]
+    assert [row.tobytes() for row in out] == [expand_message_xmd(row.tobytes(), b"tag", length) for row in rows]
 
 
 def test_expand_refuses_what_it_cannot_do():
@@ -76,9 +72,7 @@ def test_expand_refuses_what_it_cannot_do():
 # --- SHA-256 of rows ---
 
 
-@pytest.mark.parametrize(
-    "case", vectors.load("sha2.json")["sha256"], ids=lambda c: c["message"][:3] + str(c["repeat"])
-)
+@pytest.mark.parametrize("case", vectors.load("sha2.json")["sha256"], ids=lambda c: c["message"][:3] + str(c["repeat"]))
 def test_sha256_fips_180_4(case):
     message = case["message"].encode() * case["repeat"]
     rows = np.frombuffer(message, dtype=np.uint8).reshape(1, len(message))
@@ -86,6 +80,7 @@ def test_sha256_fips_180_4(case):
     assert hashing.sha256_rows(message[:50], rows[:, 50:], 32).tobytes().hex() == case["digest"]
 
 
+@settings(deadline=None)
 @given(prefix=st.binary(max_size=140), row=st.binary(max_size=140), width=st.integers(1, 32))
 def test_sha256_equals_hashlib(prefix, row, width):
     rows = np.frombuffer(row * 2, dtype=np.uint8).reshape(2, len(row))
@@ -102,6 +97,7 @@ def test_sha256_refuses_other_widths(width):
 # --- HMAC of string columns ---
 
 
+@settings(deadline=None)
 @given(
     key=st.binary(max_size=140),
     values=st.lists(st.tuples(st.binary(max_size=140), st.binary(max_size=140)), max_size=6),
@@ -168,9 +164,7 @@ def damaged(offsets: list[int], data: bytes) -> pa.Array:
     return array
 
 
-@pytest.mark.parametrize(
-    "offsets", [[0, 9], [0, 5, 3, 8], [-1, 3], [0, 2**62], [9, 9], [0, -(2**63), 8]], ids=str
-)
+@pytest.mark.parametrize("offsets", [[0, 9], [0, 5, 3, 8], [-1, 3], [0, 2**62], [9, 9], [0, -(2**63), 8]], ids=str)
 def test_damaged_offsets_never_reach_the_kernel(offsets):
     with pytest.raises(InputError, match="offsets are damaged"):
         hashing.hmac_columns(b"k", [damaged(offsets, b"12345678")])

@@ -51,9 +51,7 @@ def random_rows(seed: int, n: int, width: int) -> np.ndarray:
 
 def random_scalars(seed: int, n: int) -> np.ndarray:
     source = random.Random(seed)
-    return np.frombuffer(b"".join(little(source.randrange(ORDER)) for _ in range(n)), dtype=np.uint8).reshape(
-        n, 32
-    )
+    return np.frombuffer(b"".join(little(source.randrange(ORDER)) for _ in range(n)), dtype=np.uint8).reshape(n, 32)
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +81,7 @@ def test_multiples_of_the_generator(variant):
     sums = ristretto.add(points[:15], generator[:15], variant=variant)
     assert (ristretto.encode(sums, variant=variant) == expected[1:]).all()
     for i in range(16):
-        assert (
-            ristretto.multiply_encode(generator[:1], little(i), variant=variant).tobytes()
-            == expected[i].tobytes()
-        )
+        assert ristretto.multiply_encode(generator[:1], little(i), variant=variant).tobytes() == expected[i].tobytes()
 
 
 def test_invalid_encodings_are_refused_among_valid_ones(variant):
@@ -103,9 +98,7 @@ def test_invalid_encodings_are_refused_among_valid_ones(variant):
 def test_from_uniform(variant):
     uniform = vectors.rows([case["uniform"] for case in RISTRETTO["from_uniform"]])
     expected = vectors.rows([case["encoding"] for case in RISTRETTO["from_uniform"]])
-    assert (
-        ristretto.encode(ristretto.from_uniform(uniform, variant=variant), variant=variant) == expected
-    ).all()
+    assert (ristretto.encode(ristretto.from_uniform(uniform, variant=variant), variant=variant) == expected).all()
 
 
 # --- libsodium, 10,000 rows each ---

@@ -27,10 +27,7 @@ def test_invalid_encodings(case):
 
 @pytest.mark.parametrize("case", RISTRETTO["from_uniform"], ids=lambda c: c["uniform"][:8])
 def test_from_uniform(case):
-    assert (
-        ristretto255.encode(ristretto255.from_uniform(bytes.fromhex(case["uniform"]))).hex()
-        == case["encoding"]
-    )
+    assert ristretto255.encode(ristretto255.from_uniform(bytes.fromhex(case["uniform"]))).hex() == case["encoding"]
 
 
 @pytest.mark.parametrize("case", RISTRETTO["sqrt_ratio_m1"], ids=lambda c: f"{c['u'][:2]}/{c['v'][:2]}")

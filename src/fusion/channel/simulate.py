@@ -117,8 +117,6 @@ def _connect(names: list[str], window: int, timeout: float) -> dict[str, Group]:
 
 
 def _root_cause(failures: list[tuple[str, BaseException]]) -> tuple[str, BaseException]:
-    # what a role raised because another one left is a consequence, whichever was noted first
-    for name, error in failures:
-        if not isinstance(error, (PeerAborted, TransportError)):
-            return name, error
-    return failures[0]
+    # What a role raised because another one left is a consequence, whichever was noted first. A broken connection can
+    # be one; being told that the other side aborted always is.
+    return min(failures, key=lambda found: isinstance(found[1], TransportError) + 2 * isinstance(found[1], PeerAborted))

@@ -47,11 +47,21 @@ class _Ended(BaseException):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has left. Nothing may be written any more, not even by the interpreter as it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
+def _run(args: list[str]) -> int:
     as_json = "--json" in args
     try:
         with _signals_raise():
             code = app(args, prog_name="fusion", standalone_mode=False)
-            sys.stdout.flush()
         if code == 128 + signal.SIGINT:
             fail("KeyboardInterrupt", "interrupted", as_json=as_json)
         return code if isinstance(code, int) else 0
@@ -59,10 +69,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = error.ctx.command_path if error.ctx else "fusion"
         fail("UsageError", f"{error.format_message()} (see {where} --help)", as_json=as_json)
         return 2
-    except BrokenPipeError:
-        # the reader has left; keep the interpreter from complaining when it flushes
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         fail("KeyboardInterrupt", "interrupted", as_json=as_json)
         return 128 + signal.SIGINT
@@ -70,15 +76,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         number: int = ended.args[0]
         fail("Ended", f"ended by {signal.Signals(number).name}", as_json=as_json)
         return 128 + number
+    except BrokenPipeError:
+        raise
     except Exception as error:
         if os.environ.get("FUSION_DEBUG"):
             traceback.print_exc()
-        if isinstance(error, FusionError):
-            message = str(error)
-        else:
-            # the words of an unforeseen exception may quote a row
-            message = f"unexpected {type(error).__name__}; FUSION_DEBUG=1 shows where it comes from"
-        fail(type(error).__name__, message, as_json=as_json)
+        # the words of an unforeseen exception may quote a row
+        unforeseen = f"unexpected {type(error).__name__}; FUSION_DEBUG=1 shows where it comes from"
+        fail(
+            type(error).__name__,
+            str(error) if isinstance(error, FusionError) else unforeseen,
+            as_json=as_json,
+        )
         return 1
 
 
@@ -106,9 +115,7 @@ def _root(
     context: typer.Context,
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", help="Print the version and leave.", callback=_print_version, is_eager=True
-        ),
+        typer.Option("--version", help="Print the version and leave.", callback=_print_version, is_eager=True),
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:

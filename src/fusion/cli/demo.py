@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fusion import scenarios
-from fusion.cli.output import Json, console, fail, print_json, watch
+from fusion.cli.output import Json, console, fail, print_json, show_learned, watch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +39,8 @@ def demo(
 
     scenario = scenarios.load(name)
     tables = scenario.data()
+    if not as_json:
+        _announce(scenario)
     with watch(scenario.PARTIES) as show:
         outcomes = play(name, tables, show)
     agrees = _same_pairs(
@@ -91,15 +93,21 @@ def _pairs(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return side_by_side.sort_values(list(side_by_side.columns)).reset_index(drop=True)
 
 
+def _announce(scenario: scenarios.Scenario) -> None:
+    from rich.text import Text
+
+    screen = console()
+    screen.print(Text(f"\n{scenario.TITLE}\n", style="bold"))
+    screen.print(Text(f"{scenario.SOURCE}\n"))
+    screen.print("Two processes, each with only its own file, talk over mutual TLS 1.3.\n")
+
+
 def _show(scenario: scenarios.Scenario, answer: Mapping[str, Any], outcomes: Mapping[str, Outcome]) -> None:
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
     screen = console()
-    screen.print(Text(f"\n{scenario.TITLE}\n", style="bold"))
-    screen.print(Text(f"{scenario.SOURCE}\n"))
-
     parties = answer["parties"]
     matched = {party: len(outcome.table) for party, outcome in outcomes.items()}
     figures = Table(box=None, pad_edge=False, header_style="bold")
@@ -108,26 +116,23 @@ def _show(scenario: scenarios.Scenario, answer: Mapping[str, Any], outcomes: Map
         figures.add_column(party, justify="right")
     for label, of in (
         ("rows in its own file", answer["rows"]),
-        ("rows it found to be shared", matched),
-        ("bytes it sent", answer["bytes_sent"]),
+        ("different usable keys", answer["receipt"][parties[0]]["sizes"]),
+        ("rows both have", matched),
+        ("bytes sent", answer["bytes_sent"]),
     ):
         figures.add_row(label, *(f"{of[party]:,}" for party in parties))
+    screen.print("")
     screen.print(figures)
 
     for party in parties:
-        screen.print(Text.assemble("\n", (party, "bold"), " learned"))
-        for sentence in answer["receipt"][party]["learned"][party]:
-            screen.print(Padding(Text(sentence), (0, 0, 0, 2)))
+        show_learned(party, answer["receipt"][party]["learned"][party])
         table, title = _first_rows(outcomes[party].table, scenario.KEYS[party], screen.width - 4)
         screen.print(Text.assemble((f"\n{party}", "bold"), f" keeps {title}"))
-        screen.print(Padding(table, (0, 0, 0, 2)))
+        screen.print(Padding(table, (0, 0, 0, 2), expand=False))
 
     verdict = ("yes", "bold green") if answer["agrees_with_cleartext"] else ("no", "bold red")
     screen.print("\nRow 1 of one side and row 1 of the other are the same person, and so on down.")
-    screen.print(
-        f"Two processes, mutual TLS 1.3, {answer['kernel']} kernel, {answer['seconds']:.2f} seconds.",
-        end="\n\n",
-    )
+    screen.print(f"It took {answer['seconds']:.2f} seconds on the {answer['kernel']} kernel.\n")
     screen.print(Text.assemble("Agrees with the cleartext twin: ", verdict))
 
 

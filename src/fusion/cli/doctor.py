@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fusion import __version__
-from fusion.cli.output import Json, console, fail, print_json
+from fusion.cli.output import Json, console, fail, print_json, show_pairs
 from fusion.errors import FusionError, InputError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ __all__ = ["doctor"]
 
 _PACKAGES = ("numpy", "pandas", "pyarrow", "cryptography")
 _EXTRAS = {"examples": ("statsmodels",)}
+_PROBE_SECONDS = 5.0
 
 
 def doctor(
@@ -56,8 +57,7 @@ def _installation(problems: list[str]) -> dict[str, Any]:
         "kernel": _kernel(problems),
         "packages": {name: _version(name, problems) for name in _PACKAGES} | {"openssl": ssl.OPENSSL_VERSION},
         "extras": {
-            extra: all(importlib.util.find_spec(module) for module in modules)
-            for extra, modules in _EXTRAS.items()
+            extra: all(importlib.util.find_spec(module) for module in modules) for extra, modules in _EXTRAS.items()
         },
     }
 
@@ -114,21 +114,14 @@ def _answer(party: Party, peer: str, problems: list[str]) -> dict[str, Any] | No
     from fusion.channel.connect import probe
 
     try:
-        answer = probe(party, peer, timeout=5.0)
+        answer = probe(party, peer, timeout=_PROBE_SECONDS)
     except FusionError as error:
         problems.append(str(error))
         return None
-    return {
-        "name": answer.name,
-        "version": answer.version,
-        "kernel": answer.kernel,
-        "seconds": round(answer.seconds, 3),
-    }
+    return {"name": answer.name, "version": answer.version, "seconds": round(answer.seconds, 3)}
 
 
 def _show(found: dict[str, Any]) -> None:
-    from rich.table import Table
-
     kernel = found["kernel"]
     rows = [
         ("fusion", found["version"]),
@@ -136,10 +129,7 @@ def _show(found: dict[str, Any]) -> None:
         ("platform", found["platform"]),
         ("kernel", f"{kernel['active'] or 'none'} (usable here: {', '.join(kernel['variants']) or 'none'})"),
         *((name, version or "missing") for name, version in found["packages"].items()),
-        *(
-            (f"extra {name}", "installed" if there else "not installed")
-            for name, there in found["extras"].items()
-        ),
+        *((f"extra {name}", "installed" if there else "not installed") for name, there in found["extras"].items()),
     ]
     if party := found.get("party"):
         rows += [
@@ -150,17 +140,7 @@ def _show(found: dict[str, Any]) -> None:
             *((f"peer {name}", known["address"] or "dials us") for name, known in party["peers"].items()),
         ]
     if answer := found.get("peer"):
-        rows.append(
-            (
-                "answer",
-                f"{answer['name']} {answer['version']}, kernel {answer['kernel']}, {answer['seconds']} s",
-            )
-        )
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    console().print(table)
+        rows.append(("answer", f"{answer['name']} {answer['version']}, in {answer['seconds']} s"))
+    show_pairs(rows)
     if found["ok"]:
         console().print("\nNothing is wrong.")

@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
@@ -16,7 +16,7 @@ from fusion.progress import Event
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Json", "Watch", "console", "fail", "print_json", "watch"]
+__all__ = ["Json", "Watch", "console", "fail", "print_json", "show_learned", "show_pairs", "watch"]
 
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
@@ -42,28 +42,48 @@ def console() -> Console:
     return Console(highlight=False)
 
 
+def show_pairs(rows: Iterable[tuple[str, str]]) -> None:
+    """Write names and what they stand for, one pair a line; values stay whole, so that they can be copied."""
+    rows = list(rows)
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        typer.echo(f"{typer.style(name.ljust(width), bold=True)}  {value}")
+
+
+def show_learned(party: str, sentences: Iterable[str]) -> None:
+    """Write what a party learned, as its receipt says it."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    screen = console()
+    screen.print(Text.assemble("\n", (party, "bold"), " learned"))
+    for sentence in sentences:
+        screen.print(Padding(Text(sentence), (0, 0, 0, 2), expand=False))
+
+
 class Watch:
     """Shows the latest event of each party: bars on a terminal, one line a phase elsewhere."""
 
     def __init__(self, parties: Sequence[str]) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.theme import Theme
 
         self._phases = dict.fromkeys(parties, "")
         self._lock = threading.Lock()  # events come from whichever thread does the work
         self._bars: Progress | None = None
-        screen = Console(stderr=True, highlight=False)
+        screen = Console(stderr=True, highlight=False, theme=Theme({"progress.elapsed": "none"}))
         if screen.is_terminal:
             self._bars = Progress(
                 TextColumn("{task.fields[party]}", style="bold", markup=False),
                 # "dim" is relative to the reader's own foreground, on a light or a dark ground
-                BarColumn(bar_width=24, style="dim", complete_style="cyan", finished_style="green"),
+                BarColumn(bar_width=24, style="dim", complete_style="green", finished_style="green"),
                 TextColumn("{task.description}", markup=False),
                 TextColumn("{task.fields[count]}", markup=False),
                 TimeElapsedColumn(),
                 console=screen,
             )
-            self._tasks = {p: self._bars.add_task("", total=None, party=p, count="") for p in parties}
+            self._tasks = {p: self._bars.add_task("", total=1, party=p, count="") for p in parties}
 
     def __call__(self, event: Event) -> None:
         """Show an event; one of a party that is not watched is passed over."""
@@ -77,9 +97,10 @@ class Watch:
                 self._bars.update(
                     self._tasks[event.party],
                     description=event.phase,
-                    total=event.total or None,
+                    # a phase of unknown length shows an empty bar: a pulsing one brings colours of its own
+                    total=event.total or 1,
                     completed=event.done,
-                    count=f"{event.done:,}/{event.total:,}" if event.total else "",
+                    count=f"{event.done:,}/{event.total:,}" if event.total > 1 else "",
                 )
             self._phases[event.party] = event.phase
 

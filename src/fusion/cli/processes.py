@@ -34,7 +34,7 @@ _DEADLINE = 120.0
 _GRACE = 3.0  # after one party fails, how long the other may take to say why
 _ATTEMPTS = 3
 
-# A party that leaves by one of these saw its peer fail first.
+# A party that leaves by one of these may only have noticed the end of its peer, which then says more.
 _CONSEQUENCES = ("PeerAborted", "TransportError")
 
 
@@ -55,13 +55,6 @@ class Outcome:
     table: pd.DataFrame
     receipt: dict[str, Any]
     kernel: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    error: str
-    message: str
-    port_taken: bool = False
 
 
 class _PortTaken(Exception):
@@ -92,9 +85,7 @@ def play(name: str, tables: Mapping[str, pd.DataFrame], show: Callable[[Event], 
                 for party in tables
             }
             _furnish(folders, tables)
-            children = {
-                party: stack.enter_context(_process(name, party, folder)) for party, folder in folders.items()
-            }
+            children = {party: stack.enter_context(_process(name, party, folder)) for party, folder in folders.items()}
             try:
                 results = _follow(children, show)
             except _PortTaken:
@@ -115,8 +106,7 @@ def _furnish(folders: Mapping[str, Path], tables: Mapping[str, pd.DataFrame]) ->
     listener = next(iter(folders))
     address = f"127.0.0.1:{_free_port()}"
     fingerprints = {
-        party: Identity.create(party, folder / f"{party}.key").fingerprint
-        for party, folder in folders.items()
+        party: Identity.create(party, folder / f"{party}.key").fingerprint for party, folder in folders.items()
     }
     for party, folder in folders.items():
         tables[party].to_csv(folder / TABLE, index=False)
@@ -167,7 +157,7 @@ def _follow(
     for party, child in children.items():
         threading.Thread(target=_read, args=(party, child, inbox), daemon=True).start()
     results: dict[str, dict[str, Any]] = {}
-    failures: dict[str, _Failure] = {}
+    failures: dict[str, FusionError] = {}
     running = set(children)
     deadline = time.monotonic() + _DEADLINE
     while running:
@@ -183,22 +173,25 @@ def _follow(
             case {"result": result}:
                 results[party] = result
             case {"failure": failure}:
-                failures[party] = _Failure(**failure)
+                failures[party] = FusionError(f"{party}: {failure['message']}")
+                if failure["port_taken"]:
+                    raise _PortTaken
+                if failure["error"] not in _CONSEQUENCES:
+                    raise failures[party]
+                deadline = min(deadline, time.monotonic() + _GRACE)
             case None:
                 running.discard(party)
                 code = children[party].wait()
                 if party not in failures and (code != 0 or party not in results):
-                    failures[party] = _Failure("", _how_it_ended(code))
-        if failures:
-            deadline = min(deadline, time.monotonic() + _GRACE)
-    if failures:
-        raise _first_cause(failures)
+                    raise FusionError(f"{party}: {_how_it_ended(code)}")
+    for error in failures.values():
+        raise error
     return results
 
 
 def _read(party: str, child: subprocess.Popen[bytes], inbox: _Inbox) -> None:
     assert child.stdout is not None  # noqa: S101 - opened as a pipe above
-    with contextlib.suppress(ValueError):  # closed while we read: the child is being ended
+    with contextlib.suppress(ValueError):  # a line cut short, or a closed pipe: the child is being ended
         for line in child.stdout:
             inbox.put((party, json.loads(line)))
     inbox.put((party, None))
@@ -208,10 +201,3 @@ def _how_it_ended(code: int) -> str:
     if code < 0:
         return f"its process was ended by {signal.Signals(-code).name}"
     return f"its process ended early with exit code {code}; FUSION_DEBUG=1 shows more"
-
-
-def _first_cause(failures: Mapping[str, _Failure]) -> FusionError | _PortTaken:
-    if any(failure.port_taken for failure in failures.values()):
-        return _PortTaken()
-    party, failure = min(failures.items(), key=lambda item: item[1].error in _CONSEQUENCES)
-    return FusionError(f"{party}: {failure.message}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fusion.cli.output import Json, console, print_json, watch
+from fusion.cli.output import Json, console, print_json, show_learned, show_pairs, watch
 from fusion.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,15 +30,9 @@ def intersect(
     config: Annotated[Path, typer.Option(help="This party's TOML file.")],
     peer: Annotated[str, typer.Option(help="The peer's name in that file.")],
     table: Annotated[Path, typer.Option(help="This party's CSV or Parquet file.")],
-    on: Annotated[
-        str, typer.Option(help="Key columns with their kinds, such as id_number:cn_id,birth_date:date.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option(help="CSV or Parquet file for this party's shared rows.")
-    ] = None,
-    learn: Annotated[
-        str, typer.Option(help='Who learns the result: "both" or the name of one party.')
-    ] = "both",
+    on: Annotated[str, typer.Option(help="Key columns with their kinds, such as id_number:cn_id,birth_date:date.")],
+    out: Annotated[Path | None, typer.Option(help="CSV or Parquet file for this party's shared rows.")] = None,
+    learn: Annotated[str, typer.Option(help='Who learns the result: "both" or the name of one party.')] = "both",
     duplicates: Annotated[
         Literal["error", "first"],
         typer.Option(help="Refuse keys that stand twice, or keep the first row of each."),
@@ -59,25 +53,21 @@ def intersect(
     party.peer(peer)
     _check_learn(party, peer, learn)
     keys = parse_on(on)
-    source = tables.Table.of(table)
-    for column in keys:
-        source.column(column)
+    rows = tables.Table.of(table).to_arrow()
+    # columns, kinds and types, as far as no row is needed to judge them
+    tables.key_columns(tables.Table.of(rows.slice(0, 0)), keys)
     _check_out(out, table, learns=learn in ("both", party.name), peer=peer)
 
     with watch([party.name]) as show, progress.listen(show), fusion.connect(party, peer=peer) as channel:
-        result = psi.intersect(
-            channel, source, on=keys, learn=learn, duplicates=duplicates, protocol=protocol
-        )
+        result = psi.intersect(channel, rows, on=keys, learn=learn, duplicates=duplicates, protocol=protocol)
         receipt: dict[str, Any] = msgspec.to_builtins(channel.receipt())
-    matched = None
     if out is not None:
         tables.write(result, out)
-        matched = tables.Table.of(result).rows
     answer = {
         "party": party.name,
         "peer": peer,
-        "rows": source.rows,
-        "matched": matched,
+        "rows": rows.num_rows,
+        "matched": None if result is None else result.num_rows,
         "out": None if out is None else str(out),
         "receipt": receipt,
     }
@@ -131,26 +121,18 @@ def _check_out(out: Path | None, table: Path, *, learns: bool, peer: str) -> Non
 
 
 def _show(answer: dict[str, Any]) -> None:
-    from rich.table import Table
-
     receipt = answer["receipt"]
-    me, peer = answer["party"], answer["peer"]
-    rows = [
-        ("rows in the file", f"{answer['rows']:,}"),
-        *((f"usable keys of {party}", f"{size:,}") for party, size in receipt["sizes"].items()),
-        ("shared rows", "not told to this side" if answer["matched"] is None else f"{answer['matched']:,}"),
-        ("written to", answer["out"] or "nothing"),
-        ("sent, received", f"{receipt['bytes_sent']:,} and {receipt['bytes_received']:,} bytes"),
-        ("took", f"{receipt['seconds']:.2f} s"),
-        *((f"{me} learned", sentence) for sentence in receipt["learned"].get(me, [])),
-        *((f"{peer} learned", sentence) for sentence in receipt["learned"].get(peer, [])),
-    ]
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    screen = console()
-    screen.print(table)
-    for note in receipt.get("notes", ()):
-        screen.print(f"\nNote: {note}", markup=False)
+    show_pairs(
+        (
+            ("rows in the file", f"{answer['rows']:,}"),
+            *((f"usable keys of {party}", f"{size:,}") for party, size in receipt["sizes"].items()),
+            ("rows both have", "not told to this side" if answer["out"] is None else f"{answer['matched']:,}"),
+            ("written to", answer["out"] or "nothing"),
+            ("bytes sent, received", f"{receipt['bytes_sent']:,}, {receipt['bytes_received']:,}"),
+            ("seconds", f"{receipt['seconds']:.2f}"),
+        )
+    )
+    for party in (answer["party"], answer["peer"]):
+        show_learned(party, receipt["learned"][party])
+    for note in receipt["notes"]:
+        console().print(f"\nNote: {note}", markup=False)

@@ -9,6 +9,7 @@ import hmac
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 
@@ -106,6 +107,9 @@ class Scalar:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __reduce__(self) -> NoReturn:
+        raise InputError("a scalar may be secret and is not pickled; store to_bytes() where it is safe")
+
     def __repr__(self) -> str:
         return "Scalar(<redacted>)"
 
@@ -118,9 +122,7 @@ def random_scalar(source: Source = os.urandom) -> Scalar:
             return scalar
 
 
-def hash_to_group(
-    rows: Bytes, dst: bytes, *, threads: int | None = None, variant: str | None = None
-) -> Points:
+def hash_to_group(rows: Bytes, dst: bytes, *, threads: int | None = None, variant: str | None = None) -> Points:
     """Hash rows to elements nobody knows a logarithm of (RFC 9497, 4.1, HashToGroup).
 
     Parameters
@@ -164,29 +166,21 @@ def decode(encodings: Bytes, *, threads: int | None = None, variant: str | None 
     points, valid = ristretto.decode(encodings, threads=threads, variant=variant)
     refused = int(np.count_nonzero(~(valid & encodings.any(axis=1))))
     if refused:
-        raise PeerError(
-            f"{refused} of {len(points)} elements are invalid or the identity; check the peer's version"
-        )
+        raise PeerError(f"{refused} of {len(points)} elements are invalid or the identity; check the peer's version")
     return points
 
 
-def multiply(
-    points: Points, scalar: Scalar, *, threads: int | None = None, variant: str | None = None
-) -> Points:
+def multiply(points: Points, scalar: Scalar, *, threads: int | None = None, variant: str | None = None) -> Points:
     """Multiply every element by one scalar."""
     return ristretto.multiply(points, scalar.to_bytes(), threads=threads, variant=variant)
 
 
-def multiply_encode(
-    points: Points, scalar: Scalar, *, threads: int | None = None, variant: str | None = None
-) -> Bytes:
+def multiply_encode(points: Points, scalar: Scalar, *, threads: int | None = None, variant: str | None = None) -> Bytes:
     """Encode every element's multiple by one scalar, (n, 32) uint8; faster than `multiply` and `encode`."""
     return ristretto.multiply_encode(points, scalar.to_bytes(), threads=threads, variant=variant)
 
 
-def multiply_base(
-    scalars: Sequence[Scalar], *, threads: int | None = None, variant: str | None = None
-) -> Points:
+def multiply_base(scalars: Sequence[Scalar], *, threads: int | None = None, variant: str | None = None) -> Points:
     """Multiply the generator by each scalar."""
     joined = b"".join(scalar.to_bytes() for scalar in scalars)
     rows = np.frombuffer(joined, dtype=np.uint8).reshape(len(scalars), SCALAR_BYTES)

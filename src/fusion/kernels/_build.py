@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cffi import FFI  # type: ignore[import-untyped]
+from cffi import FFI
 
 # Relative when setup.py names this file, as setuptools wants its sources.
 CSRC = Path(__file__).parent / "csrc"

@@ -84,9 +84,7 @@ def data() -> dict[str, pd.DataFrame]:
     """
     people = _people()
     return {
-        "hospital": _held_by(
-            "hospital", people, ["physlm", "disea", "hlthg", "hlthf", "hlthp", "mhi", "ghindx"]
-        ),
+        "hospital": _held_by("hospital", people, ["physlm", "disea", "hlthg", "hlthf", "hlthp", "mhi", "ghindx"]),
         "insurer": _held_by(
             "insurer",
             people,

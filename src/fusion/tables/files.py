@@ -95,9 +95,7 @@ def _write_csv(table: pa.Table, file: BinaryIO) -> None:
         file.truncate()
         file.write(header.getvalue().encode())
         try:
-            pyarrow.csv.write_csv(
-                table, file, pyarrow.csv.WriteOptions(include_header=False, quoting_style=style)
-            )
+            pyarrow.csv.write_csv(table, file, pyarrow.csv.WriteOptions(include_header=False, quoting_style=style))
             return
         except pa.ArrowInvalid:
             if style == "needed":

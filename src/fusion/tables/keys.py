@@ -153,9 +153,7 @@ def _kind_of(name: str, type_: pa.DataType) -> str:
 
 
 def _is_text(type_: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
-    )
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_))
 
 
 def _check(name: str, kind: str, type_: pa.DataType) -> None:

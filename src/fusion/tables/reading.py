@@ -65,7 +65,7 @@ def read_csv(path: Path) -> pa.Table:
     except UnicodeDecodeError:
         problem = _not_utf8(path, "GB18030")
     except pa.ArrowInvalid:
-        problem = f"{path} does not begin with a line of column names"
+        problem = f"{path} does not begin with a line of column names and rows below it"
     if problem:
         raise InputError(problem)
     if len(set(names)) < len(names):
@@ -84,9 +84,7 @@ def read_csv(path: Path) -> pa.Table:
         raise InputError(problem)
     ragged.clear()
     with contextlib.suppress(pa.ArrowInvalid):
-        _body(
-            path, names, ragged, threads=False
-        )  # once more in order: only then does Arrow know the row number
+        _body(path, names, ragged, threads=False)  # once more in order: only then does Arrow know the row number
     row = ragged[0]
     raise InputError(
         f"row {row.number} of {path} (the header is row 1) has {row.actual_columns} cells instead of "
@@ -118,9 +116,7 @@ def _body(path: Path, names: list[str], ragged: list[pyarrow.csv.InvalidRow], *,
 
 
 def _not_utf8(path: Path, guess: str) -> str:
-    return (
-        f"{path} is not UTF-8 text; convert it, such as by: iconv -f {guess} -t UTF-8 {path.name} > utf8.csv"
-    )
+    return f"{path} is not UTF-8 text; convert it, such as by: iconv -f {guess} -t UTF-8 {path.name} > utf8.csv"
 
 
 def open_parquet(path: Path) -> pyarrow.parquet.ParquetFile:

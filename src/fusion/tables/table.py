@@ -205,8 +205,10 @@ class _Polars(Table):
         self.columns = _names(frame.columns)
 
     def _column(self, name: str) -> pa.ChunkedArray:
-        with contextlib.suppress(Exception):  # polars has errors of its own, and they may quote values
-            return pa.chunked_array([self._frame.get_column(name).to_arrow()])
+        column = self._frame.get_column(name)
+        if column.dtype != sys.modules["polars"].Object:  # those would come out as addresses
+            with contextlib.suppress(Exception):  # polars has errors of its own, and they may quote values
+                return pa.chunked_array([column.to_arrow()])
         raise InputError(f"column {name!r} is of a type that only polars knows; cast it to text")
 
     def _take(self, indices: NDArray[np.int64], index_name: str | None) -> pl.DataFrame:

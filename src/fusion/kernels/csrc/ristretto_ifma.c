@@ -19,7 +19,6 @@
 enum { LANES = 8, DIGITS = 64 };
 
 /* RFC 9496 4.1 and, for the generator, RFC 8032 5.1; radix 2^51. */
-static const uint64_t ONE[5] = {1, 0, 0, 0, 0};
 static const uint64_t D[5] = {0x34dca135978a3, 0x1a8283b156ebd, 0x5e7a26001c029, 0x739c663a03cbb, 0x52036cee2b6ff};
 static const uint64_t D2[5] = {0x69b9426b2f159, 0x35050762add7a, 0x3cf44c0038052, 0x6738cc7407977, 0x2406d9dc56dff};
 static const uint64_t SQRT_M1[5] = {0x61b274a0ea0b0, 0x0d5a5fc8f189d, 0x7ef5e9cbd0c60, 0x78595a6804c9e,
@@ -139,9 +138,16 @@ static IFMA void store_points(uint8_t *bytes, const point *p, size_t rows)
     store64(bytes + 64, FUSION_POINT_BYTES, p->z, p->t, rows);
 }
 
-IFMA_INLINE size_t rows_left(size_t n, size_t done)
+/* How much of a vector is there from row `at` <= n on. */
+static inline size_t rows_from(size_t at, size_t n)
 {
-    return n <= done ? 0 : n - done < LANES ? n - done : LANES;
+    return n - at < LANES ? n - at : LANES;
+}
+
+/* The first row of the second vector of a pair; n, with no rows, if there is none. */
+static inline size_t second(size_t at, size_t n)
+{
+    return n - at < LANES ? n : at + LANES;
 }
 
 /* A store that the compiler may not drop. */
@@ -203,17 +209,18 @@ IFMA_INLINE ratio twice(fe x, fe y, fe z)
                    fe_carry(wide_sub(wide_add(wide_add(zz, zz), xx), yy))};
 }
 
-IFMA_INLINE ratio twice_ratio(ratio r)
+/* r = 16 r. The products of the two vectors take turns: each waits for the one before of its own vector only. */
+static IFMA void pair_times16(ratio r[2])
 {
-    return twice(fe_mul(r.e, r.h), fe_mul(r.g, r.f), fe_mul(r.f, r.h));
-}
-
-/* r = 16 r. */
-static IFMA void times16(ratio *r)
-{
-    ratio s = *r;
-    for (int i = 0; i < 4; i++) s = twice_ratio(s);
-    *r = s;
+    for (int i = 0; i < 4; i++) {
+        fe x[2], y[2], z[2];
+        for (int k = 0; k < 2; k++) {
+            x[k] = fe_mul(r[k].e, r[k].h);
+            y[k] = fe_mul(r[k].g, r[k].f);
+            z[k] = fe_mul(r[k].f, r[k].h);
+        }
+        for (int k = 0; k < 2; k++) r[k] = twice(x[k], y[k], z[k]);
+    }
 }
 
 IFMA_INLINE ratio identity_ratio(void)
@@ -286,7 +293,7 @@ static IFMA void pair_map(point p[2], const fe t[2])
 static IFMA void from_uniform(uint8_t *points, const uint8_t *uniform, size_t n)
 {
     for (size_t i = 0; i < n; i += LANES) {
-        const size_t rows = rows_left(n, i);
+        const size_t rows = rows_from(i, n);
         __m512i w[8];
         point p[2];
         load64(w, uniform + 64 * i, 64, rows);
@@ -301,11 +308,12 @@ static IFMA void decode(uint8_t *points, uint8_t *valid, const uint8_t *encoding
 {
     const fe zero = fe_small(0), one = fe_small(1);
     for (size_t i = 0; i < n; i += 2 * LANES) {
+        const size_t at[2] = {i, second(i, n)};
         fe s[2], u1[2], u2[2], v[2], vu22[2], root[2];
         __mmask8 ok[2], square[2];
         for (int k = 0; k < 2; k++) {
             __m512i w[8];
-            load32(w, encodings + 32 * (i + LANES * k), rows_left(n, i + LANES * k));
+            load32(w, encodings + 32 * at[k], rows_from(at[k], n));
             s[k] = fe_from_words(w);
             /* Below p is what reducing leaves alone; then bit 255 and the sign bit must be clear. */
             const fe reduced = fe_canonical(s[k]);
@@ -321,7 +329,7 @@ static IFMA void decode(uint8_t *points, uint8_t *valid, const uint8_t *encoding
         }
         pair_sqrt_ratio(root, square, (const fe[2]){one, one}, vu22);
         for (int k = 0; k < 2; k++) {
-            const size_t at = i + LANES * k, rows = rows_left(n, at);
+            const size_t rows = rows_from(at[k], n);
             const fe den_x = fe_mul(root[k], u2[k]);
             const fe den_y = fe_mul(fe_mul(root[k], den_x), v[k]);
             const fe x = fe_abs(fe_mul(fe_add(s[k], s[k]), den_x));
@@ -329,8 +337,8 @@ static IFMA void decode(uint8_t *points, uint8_t *valid, const uint8_t *encoding
             const fe t = fe_mul(x, y);
             const __mmask8 good = ok[k] & square[k] & ~fe_is_negative(t) & ~fe_is_zero(y);
             const point p = {fe_select(good, zero, x), fe_select(good, one, y), one, fe_select(good, zero, t)};
-            store_points(points + FUSION_POINT_BYTES * at, &p, rows);
-            for (size_t j = 0; j < rows; j++) valid[at + j] = good >> j & 1;
+            store_points(points + FUSION_POINT_BYTES * at[k], &p, rows);
+            for (size_t j = 0; j < rows; j++) valid[at[k] + j] = good >> j & 1;
         }
     }
 }
@@ -338,13 +346,14 @@ static IFMA void decode(uint8_t *points, uint8_t *valid, const uint8_t *encoding
 /* RFC 9496 4.3.2, two vectors at a time. */
 static IFMA void encode(uint8_t *encodings, const uint8_t *points, size_t n)
 {
-    const fe i = fe_constant(SQRT_M1);
-    for (size_t at = 0; at < n; at += 2 * LANES) {
+    const fe sqrt_m1 = fe_constant(SQRT_M1);
+    for (size_t i = 0; i < n; i += 2 * LANES) {
+        const size_t at[2] = {i, second(i, n)};
         point p[2];
         fe u1[2], u2[2], u1u22[2], root[2];
         __mmask8 square[2]; /* always, for a point of the curve */
         for (int k = 0; k < 2; k++) {
-            load_points(&p[k], points + FUSION_POINT_BYTES * (at + LANES * k), rows_left(n, at + LANES * k));
+            load_points(&p[k], points + FUSION_POINT_BYTES * at[k], rows_from(at[k], n));
             u1[k] = fe_mul(fe_add(p[k].z, p[k].y), fe_sub(p[k].z, p[k].y));
             u2[k] = fe_mul(p[k].x, p[k].y);
             u1u22[k] = fe_mul(u1[k], fe_sqr(u2[k]));
@@ -354,12 +363,12 @@ static IFMA void encode(uint8_t *encodings, const uint8_t *points, size_t n)
             const fe den1 = fe_mul(root[k], u1[k]), den2 = fe_mul(root[k], u2[k]);
             const fe z_inverse = fe_mul(fe_mul(den1, den2), p[k].t);
             const __mmask8 rotate = fe_is_negative(fe_mul(p[k].t, z_inverse));
-            const fe x = fe_select(rotate, p[k].x, fe_mul(p[k].y, i));
-            fe y = fe_select(rotate, p[k].y, fe_mul(p[k].x, i));
+            const fe x = fe_select(rotate, p[k].x, fe_mul(p[k].y, sqrt_m1));
+            fe y = fe_select(rotate, p[k].y, fe_mul(p[k].x, sqrt_m1));
             const fe den_inverse = fe_select(rotate, den2, fe_mul(den1, fe_constant(INVSQRT_A_MINUS_D)));
             y = fe_select(fe_is_negative(fe_mul(x, z_inverse)), y, fe_neg(y));
             const fe s = fe_abs(fe_mul(den_inverse, fe_sub(p[k].z, y)));
-            store32(encodings + 32 * (at + LANES * k), s, rows_left(n, at + LANES * k));
+            store32(encodings + 32 * at[k], s, rows_from(at[k], n));
         }
     }
 }
@@ -399,36 +408,44 @@ IFMA_INLINE right multiple(const right table[8], int digit)
                    fe_select(negative, r.t2d, fe_neg(r.t2d))};
 }
 
-static IFMA void times_scalar(ratio *out, const point *p, const int8_t digits[DIGITS])
+static IFMA void pair_times_scalar(ratio r[2], const point p[2], const int8_t digits[DIGITS])
 {
-    right table[8];
-    point multiple_of_p = *p;
-    table[0] = right_from_point(*p);
-    for (int j = 1; j < 8; j++) {
-        multiple_of_p = point_from_ratio(add(left_from_point(multiple_of_p), table[0]));
-        table[j] = right_from_point(multiple_of_p);
+    right table[2][8];
+    for (int k = 0; k < 2; k++) {
+        point multiple_of_p = p[k];
+        table[k][0] = right_from_point(p[k]);
+        for (int j = 1; j < 8; j++) {
+            multiple_of_p = point_from_ratio(add(left_from_point(multiple_of_p), table[k][0]));
+            table[k][j] = right_from_point(multiple_of_p);
+        }
+        r[k] = identity_ratio();
     }
-    ratio r = identity_ratio();
     for (int i = DIGITS - 1; i >= 0; i--) {
-        if (i != DIGITS - 1) times16(&r);
-        r = add(left_from_ratio(r), multiple(table, digits[i]));
+        left l[2];
+        if (i != DIGITS - 1) pair_times16(r);
+        for (int k = 0; k < 2; k++) l[k] = left_from_ratio(r[k]);
+        for (int k = 0; k < 2; k++) r[k] = add(l[k], multiple(table[k], digits[i]));
     }
-    *out = r;
 }
 
 static IFMA void multiply(uint8_t *out, const uint8_t *points, const uint8_t scalar[32], size_t n)
 {
     int8_t digits[DIGITS];
+    point p[2];
+    ratio r[2];
     recode(digits, scalar);
-    for (size_t i = 0; i < n; i += LANES) {
-        point p;
-        ratio r;
-        load_points(&p, points + FUSION_POINT_BYTES * i, rows_left(n, i));
-        times_scalar(&r, &p, digits);
-        p = point_from_ratio(r);
-        store_points(out + FUSION_POINT_BYTES * i, &p, rows_left(n, i));
+    for (size_t i = 0; i < n; i += 2 * LANES) {
+        const size_t at[2] = {i, second(i, n)};
+        for (int k = 0; k < 2; k++) load_points(&p[k], points + FUSION_POINT_BYTES * at[k], rows_from(at[k], n));
+        pair_times_scalar(r, p, digits);
+        for (int k = 0; k < 2; k++) {
+            p[k] = point_from_ratio(r[k]);
+            store_points(out + FUSION_POINT_BYTES * at[k], &p[k], rows_from(at[k], n));
+        }
     }
     wipe(digits, sizeof digits);
+    wipe(p, sizeof p); /* projective coordinates of a product say more about the scalar than the product does */
+    wipe(r, sizeof r);
 }
 
 /* half = scalar / 2 modulo the order l: half of scalar or of scalar + l, whichever is even. */
@@ -483,7 +500,8 @@ static IFMA void multiply_encode(uint8_t *encodings, const uint8_t *points, cons
 {
     uint8_t half[32];
     int8_t digits[DIGITS];
-    ratio twofold[BLOCK];
+    point p[2];
+    ratio r[2], twofold[BLOCK];
     fe before[BLOCK]; /* before[k]: product of the denominators of vectors 0 to k-1 */
     halve(half, scalar);
     recode(digits, half);
@@ -491,26 +509,30 @@ static IFMA void multiply_encode(uint8_t *encodings, const uint8_t *points, cons
         fe product = fe_small(1), inverse;
         __mmask8 zero;
         size_t vectors = 0;
-        for (size_t i = start; i < n && vectors < BLOCK; i += LANES, vectors++) {
-            point p;
-            ratio r;
-            load_points(&p, points + FUSION_POINT_BYTES * i, rows_left(n, i));
-            times_scalar(&r, &p, digits);
-            twofold[vectors] = twice_ratio(r);
-            before[vectors] = product;
-            product = fe_mul(product, denominator(twofold[vectors], &zero));
+        for (size_t i = start; i < n && vectors < BLOCK; i += 2 * LANES) {
+            const size_t at[2] = {i, second(i, n)};
+            for (int k = 0; k < 2; k++) load_points(&p[k], points + FUSION_POINT_BYTES * at[k], rows_from(at[k], n));
+            pair_times_scalar(r, p, digits);
+            for (int k = 0; k < 2; k++, vectors++) {
+                p[k] = point_from_ratio(r[k]);
+                twofold[vectors] = twice(p[k].x, p[k].y, p[k].z);
+                before[vectors] = product;
+                product = fe_mul(product, denominator(twofold[vectors], &zero));
+            }
         }
         invert(&inverse, &product);
         while (vectors-- > 0) {
-            const size_t i = start + LANES * vectors;
+            const size_t at = vectors % 2 ? second(start + LANES * (vectors - 1), n) : start + LANES * vectors;
             const fe here = denominator(twofold[vectors], &zero);
             const fe mine = fe_select(zero, fe_mul(inverse, before[vectors]), fe_small(0));
-            store32(encodings + 32 * i, encode_ratio(twofold[vectors], mine), rows_left(n, i));
+            store32(encodings + 32 * at, encode_ratio(twofold[vectors], mine), rows_from(at, n));
             inverse = fe_mul(inverse, here);
         }
     }
     wipe(half, sizeof half);
     wipe(digits, sizeof digits);
+    wipe(p, sizeof p); /* as in multiply */
+    wipe(r, sizeof r);
     wipe(twofold, sizeof twofold);
     wipe(before, sizeof before);
 }
@@ -533,16 +555,16 @@ static IFMA void fill_base_table(void)
         p = (point){fe_select(lanes, p.x, next.x), fe_select(lanes, p.y, next.y), fe_select(lanes, p.z, next.z),
                     fe_select(lanes, p.t, next.t)};
     }
-    ratio r = {p.x, p.z, p.y, p.z};
+    ratio r[2] = {{p.x, p.z, p.y, p.z}, {p.x, p.z, p.y, p.z}};
     for (int i = 0; i < DIGITS / 2; i++) {
         fe inverse;
-        p = point_from_ratio(r);
+        p = point_from_ratio(r[0]);
         invert(&inverse, &p.z);
         const fe ax = fe_mul(p.x, inverse), ay = fe_mul(p.y, inverse);
         base_table[i] = (right_affine){fe_canonical(fe_add(ay, ax)), fe_canonical(fe_sub(ay, ax)),
                                        fe_canonical(fe_mul(fe_mul(ax, ay), fe_constant(D2)))};
-        times16(&r);
-        times16(&r);
+        pair_times16(r);
+        pair_times16(r);
     }
 }
 
@@ -572,8 +594,10 @@ IFMA_INLINE right_affine base_multiple(const right_affine *row, __m512i digit)
 static IFMA void multiply_base(uint8_t *out, const uint8_t *scalars, size_t n)
 {
     __m512i digits[DIGITS], w[8];
+    point p;
+    ratio r[2];
     for (size_t i = 0; i < n; i += LANES) {
-        load32(w, scalars + 32 * i, rows_left(n, i));
+        load32(w, scalars + 32 * i, rows_from(i, n));
         __m512i carry = _mm512_setzero_si512();
         for (int j = 0; j < DIGITS; j++) { /* as in recode */
             const __m512i digit = ADD(AND(w[j / 16], ALL(15)), carry);
@@ -581,27 +605,29 @@ static IFMA void multiply_base(uint8_t *out, const uint8_t *scalars, size_t n)
             carry = SHR(ADD(digit, ALL(8)), 4);
             digits[j] = SUB(digit, SHL(carry, 4));
         }
-        ratio r = identity_ratio();
+        r[0] = r[1] = identity_ratio(); /* the second stays idle: 4 of 68 steps are not worth a pair */
         for (int odd = 1; odd >= 0; odd--) {
             for (int j = 0; j < DIGITS / 2; j++)
-                r = add_affine(left_from_ratio(r), base_multiple(&base_table[j], digits[2 * j + odd]));
-            if (odd) times16(&r);
+                r[0] = add_affine(left_from_ratio(r[0]), base_multiple(&base_table[j], digits[2 * j + odd]));
+            if (odd) pair_times16(r);
         }
-        const point p = point_from_ratio(r);
-        store_points(out + FUSION_POINT_BYTES * i, &p, rows_left(n, i));
+        p = point_from_ratio(r[0]);
+        store_points(out + FUSION_POINT_BYTES * i, &p, rows_from(i, n));
     }
     wipe(digits, sizeof digits);
     wipe(w, sizeof w);
+    wipe(&p, sizeof p); /* as in multiply */
+    wipe(r, sizeof r);
 }
 
 static IFMA void add_points(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t n)
 {
     for (size_t i = 0; i < n; i += LANES) {
         point p, q;
-        load_points(&p, a + FUSION_POINT_BYTES * i, rows_left(n, i));
-        load_points(&q, b + FUSION_POINT_BYTES * i, rows_left(n, i));
+        load_points(&p, a + FUSION_POINT_BYTES * i, rows_from(i, n));
+        load_points(&q, b + FUSION_POINT_BYTES * i, rows_from(i, n));
         p = point_from_ratio(add(left_from_point(p), right_from_point(q)));
-        store_points(out + FUSION_POINT_BYTES * i, &p, rows_left(n, i));
+        store_points(out + FUSION_POINT_BYTES * i, &p, rows_from(i, n));
     }
 }
 

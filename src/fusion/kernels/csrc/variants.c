@@ -1,5 +1,7 @@
 #include "variants.h"
 
+#include "cpu.h"
+
 static int always(void) { return 1; }
 
 /* Fastest first. A variant for one kind of CPU adds a line here, under the #if of the compilers that can build it. */
@@ -7,6 +9,9 @@ static const struct {
     const fusion_ristretto *operations;
     int (*usable)(void);
 } known[] = {
+#if FUSION_IFMA
+    {&fusion_ristretto_ifma, fusion_cpu_has_ifma},
+#endif
     {&fusion_ristretto_portable, always},
 };
 

@@ -1,0 +1,288 @@
+/* Runs cases from a text file through the C kernels, for every variant, under sanitisers.
+ *
+ * A line is an operation and its fields, inputs and expected results, hexadecimal, "-" for empty. Every buffer is a
+ * heap block of exactly its size, so that one byte read or written past an end is caught. Prints the number of checks
+ * made; on a difference prints the line and exits with 1. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hashing.h"
+#include "sha512.h"
+#include "variants.h"
+
+#define MAX_FIELDS 12
+
+typedef struct {
+    uint8_t *bytes;
+    size_t size;
+} block;
+
+static int line_number, checks;
+
+static void fail(const char *why)
+{
+    printf("line %d: %s\n", line_number, why);
+    exit(1);
+}
+
+static block allocate(size_t size)
+{
+    block b = {malloc(size), size}; /* of no bytes, too: none of them may be read */
+    if (size && !b.bytes) fail("out of memory");
+    return b;
+}
+
+static uint8_t digit(char c)
+{
+    if (c >= '0' && c <= '9') return (uint8_t)(c - '0');
+    if (c < 'a' || c > 'f') fail("not hexadecimal");
+    return (uint8_t)(c - 'a' + 10);
+}
+
+static block parse(const char *hex, size_t digits)
+{
+    if (digits == 1 && hex[0] == '-') return allocate(0);
+    block b = allocate(digits / 2);
+    for (size_t i = 0; i < b.size; i++) b.bytes[i] = (uint8_t)(digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
+    return b;
+}
+
+/* Compares and frees the result. */
+static void expect(const char *what, block result, block expected)
+{
+    if (result.size != expected.size || (result.size && memcmp(result.bytes, expected.bytes, result.size))) {
+        for (size_t i = 0; i < result.size; i++) printf("%02x", result.bytes[i]);
+        printf("\n");
+        fail(what);
+    }
+    free(result.bytes);
+    checks++;
+}
+
+/* --- the curve, each with every variant --- */
+
+static block encode(const fusion_ristretto *ops, block points)
+{
+    size_t n = points.size / FUSION_POINT_BYTES;
+    block out = allocate(32 * n);
+    ops->encode(out.bytes, points.bytes, n);
+    free(points.bytes);
+    return out;
+}
+
+static block decode(const fusion_ristretto *ops, block encodings, block *valid)
+{
+    size_t n = encodings.size / 32;
+    block out = allocate(FUSION_POINT_BYTES * n);
+    *valid = allocate(n);
+    ops->decode(out.bytes, valid->bytes, encodings.bytes, n);
+    return out;
+}
+
+static block decode_valid(const fusion_ristretto *ops, block encodings)
+{
+    block valid, points = decode(ops, encodings, &valid);
+    for (size_t i = 0; i < valid.size; i++)
+        if (valid.bytes[i] != 1) fail("an encoding was refused");
+    free(valid.bytes);
+    return points;
+}
+
+/* from_uniform UNIFORM ENCODINGS */
+static void run_from_uniform(const fusion_ristretto *ops, const block *f)
+{
+    size_t n = f[0].size / 64;
+    block points = allocate(FUSION_POINT_BYTES * n);
+    ops->from_uniform(points.bytes, f[0].bytes, n);
+    expect("from_uniform", encode(ops, points), f[1]);
+}
+
+/* decode ENCODINGS VALID; valid rows must encode to themselves, others to the identity. */
+static void run_decode(const fusion_ristretto *ops, const block *f)
+{
+    block valid, points = decode(ops, f[0], &valid), expected = allocate(f[0].size);
+    for (size_t i = 0; i < f[1].size; i++)
+        for (size_t k = 0; k < 32; k++) expected.bytes[32 * i + k] = f[1].bytes[i] ? f[0].bytes[32 * i + k] : 0;
+    expect("valid", valid, f[1]);
+    expect("decode", encode(ops, points), expected);
+    free(expected.bytes);
+}
+
+/* multiply ENCODINGS SCALAR ENCODINGS */
+static void run_multiply(const fusion_ristretto *ops, const block *f)
+{
+    size_t n = f[0].size / 32;
+    block points = decode_valid(ops, f[0]);
+    block products = allocate(FUSION_POINT_BYTES * n), direct = allocate(32 * n);
+    ops->multiply(products.bytes, points.bytes, f[1].bytes, n);
+    expect("multiply", encode(ops, products), f[2]);
+    ops->multiply_encode(direct.bytes, points.bytes, f[1].bytes, n);
+    expect("multiply_encode", direct, f[2]);
+    free(points.bytes);
+}
+
+/* multiply_base SCALARS ENCODINGS */
+static void run_multiply_base(const fusion_ristretto *ops, const block *f)
+{
+    size_t n = f[0].size / 32;
+    block points = allocate(FUSION_POINT_BYTES * n);
+    ops->multiply_base(points.bytes, f[0].bytes, n);
+    expect("multiply_base", encode(ops, points), f[1]);
+}
+
+/* add ENCODINGS ENCODINGS ENCODINGS */
+static void run_add(const fusion_ristretto *ops, const block *f)
+{
+    block a = decode_valid(ops, f[0]), b = decode_valid(ops, f[1]), sum = allocate(a.size);
+    ops->add(sum.bytes, a.bytes, b.bytes, a.size / FUSION_POINT_BYTES);
+    expect("add", encode(ops, sum), f[2]);
+    free(a.bytes);
+    free(b.bytes);
+}
+
+/* --- hashing --- */
+
+/* sha256 MESSAGE DIGEST, fed in two parts at every possible border. */
+static void run_sha256(const block *f)
+{
+    for (size_t cut = 0; cut <= f[0].size; cut += f[0].size > 1000 ? 333331 : 1) {
+        sha256 s;
+        block out = allocate(SHA256_BYTES);
+        sha256_init(&s);
+        sha256_update(&s, f[0].bytes, cut);
+        sha256_update(&s, f[0].bytes + cut, f[0].size - cut);
+        sha256_final(&s, out.bytes);
+        expect("sha256", out, f[1]);
+    }
+}
+
+/* sha512 MESSAGE DIGEST */
+static void run_sha512(const block *f)
+{
+    for (size_t cut = 0; cut <= f[0].size; cut += f[0].size > 1000 ? 333331 : 1) {
+        sha512 s;
+        block out = allocate(SHA512_BYTES);
+        sha512_init(&s);
+        sha512_update(&s, f[0].bytes, cut);
+        sha512_update(&s, f[0].bytes + cut, f[0].size - cut);
+        sha512_final(&s, out.bytes);
+        expect("sha512", out, f[1]);
+    }
+}
+
+/* hmac KEY MESSAGE TAG, the tag possibly truncated */
+static void run_hmac(const block *f)
+{
+    hmac_sha256 mac;
+    block tag = allocate(SHA256_BYTES);
+    hmac_sha256_init(&mac, f[0].bytes, f[0].size);
+    sha256 message = mac.inner;
+    sha256_update(&message, f[1].bytes, f[1].size);
+    hmac_sha256_finish(&mac, &message, tag.bytes);
+    tag.size = f[2].size;
+    expect("hmac", tag, f[2]);
+}
+
+/* expand WIDTH(2 bytes) ROWS DST OUT N(1 byte) */
+static void run_expand(const block *f)
+{
+    size_t n = f[4].bytes[0];
+    size_t width = (size_t)f[0].bytes[0] << 8 | f[0].bytes[1];
+    block out = allocate(f[3].size);
+    fusion_expand_message_xmd(out.bytes, f[3].size / n, f[1].bytes, width, f[2].bytes, f[2].size, n);
+    expect("expand_message_xmd", out, f[3]);
+}
+
+/* rows PREFIX ROWS OUT_WIDTH(1 byte) OUT */
+static void run_sha256_rows(const block *f)
+{
+    size_t out_width = f[2].bytes[0], n = f[3].size / out_width;
+    block out = allocate(f[3].size);
+    fusion_sha256_rows(out.bytes, out_width, f[0].bytes, f[0].size, f[1].bytes, n ? f[1].size / n : 0, n);
+    expect("sha256_rows", out, f[3]);
+}
+
+/* columns KEY START(1 byte) OFFSETS DATA OFFSETS DATA TAGS: two columns, offsets 8 bytes little-endian each */
+static void run_columns(const block *f)
+{
+    const int64_t *offsets[2];
+    const uint8_t *data[2] = {f[3].bytes, f[5].bytes};
+    block tags = allocate(f[6].size);
+    for (int c = 0; c < 2; c++) {
+        const block *source = &f[2 + 2 * c];
+        int64_t *copy = malloc(source->size);
+        if (!copy) fail("out of memory");
+        for (size_t i = 0; i < source->size / 8; i++) {
+            uint64_t value = 0;
+            for (int k = 0; k < 8; k++) value |= (uint64_t)source->bytes[8 * i + k] << (8 * k);
+            copy[i] = (int64_t)value;
+        }
+        offsets[c] = copy;
+    }
+    fusion_hmac_sha256_columns(tags.bytes, f[0].bytes, f[0].size, offsets, data, 2, f[1].bytes[0],
+                               f[6].size / SHA256_BYTES);
+    expect("hmac_columns", tags, f[6]);
+    free((void *)offsets[0]);
+    free((void *)offsets[1]);
+}
+
+static void run_curve(const char *name, const block *f)
+{
+    static const struct {
+        const char *name;
+        void (*run)(const fusion_ristretto *ops, const block *f);
+    } operations[] = {
+        {"from_uniform", run_from_uniform}, {"decode", run_decode}, {"multiply", run_multiply},
+        {"multiply_base", run_multiply_base}, {"add", run_add},
+    };
+    for (size_t k = 0; k < sizeof operations / sizeof operations[0]; k++) {
+        if (strcmp(name, operations[k].name)) continue;
+        const fusion_ristretto *ops;
+        for (int i = 0; (ops = fusion_ristretto_variant(i)); i++) operations[k].run(ops, f);
+        return;
+    }
+    fail("unknown operation");
+}
+
+static void run_line(char *line)
+{
+    block f[MAX_FIELDS];
+    int count = 0;
+    char *name = line, *at = line + strcspn(line, " \n");
+    while (*at == ' ') {
+        *at++ = 0;
+        size_t digits = strcspn(at, " \n");
+        if (count == MAX_FIELDS) fail("too many fields");
+        f[count++] = parse(at, digits);
+        at += digits;
+    }
+    *at = 0;
+    if (!strcmp(name, "sha256")) run_sha256(f);
+    else if (!strcmp(name, "sha512")) run_sha512(f);
+    else if (!strcmp(name, "hmac")) run_hmac(f);
+    else if (!strcmp(name, "expand")) run_expand(f);
+    else if (!strcmp(name, "rows")) run_sha256_rows(f);
+    else if (!strcmp(name, "columns")) run_columns(f);
+    else run_curve(name, f);
+    for (int i = 0; i < count; i++) free(f[i].bytes);
+}
+
+int main(int argc, char **argv)
+{
+    FILE *file = argc == 2 ? fopen(argv[1], "r") : NULL;
+    if (!file) {
+        printf("usage: harness CASES\n");
+        return 2;
+    }
+    size_t room = 8u << 20;
+    char *line = malloc(room);
+    while (line && fgets(line, (int)room, file)) {
+        line_number++;
+        run_line(line);
+    }
+    free(line);
+    fclose(file);
+    printf("%d checks\n", checks);
+    return 0;
+}

@@ -1,0 +1,154 @@
+"""The C kernels alone, under the address and undefined-behaviour sanitisers, in buffers of exact size."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from reference import expand, libsodium, vectors
+from reference.ristretto255 import ORDER
+
+HERE = Path(__file__).parent
+CSRC = HERE.parents[1] / "src" / "fusion" / "kernels" / "csrc"
+# Without optimisation: nothing undefined is optimised away, and the vector code compiles in seconds, not minutes.
+FLAGS = ["-std=c11", "-g", "-O0", "-Wall", "-Wextra", "-Werror"]
+SANITISERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+LENGTHS = [0, 1, 2, 7, 8, 9, 16, 17, 63, 64, 65, 130]
+
+pytestmark = pytest.mark.timeout(300)  # the build, on a busy machine
+
+
+@pytest.fixture(scope="module")
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    compiler = os.environ.get("CC", "cc")
+    assert shutil.which(compiler.split()[0]), f"no C compiler {compiler!r}: install gcc or clang, or set CC"
+    program = tmp_path_factory.mktemp("native") / "harness"
+    sources = [str(HERE / "harness.c"), *(str(path) for path in sorted(CSRC.glob("*.c")))]
+    command = [*compiler.split(), *FLAGS, *SANITISERS, f"-I{CSRC}", *sources, "-o", str(program)]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, (
+        "the harness does not build; if the sanitisers are missing install libasan and libubsan "
+        f"(Debian: libgcc-12-dev, Fedora: libasan libubsan)\n{built.stderr}"
+    )
+    return program
+
+
+def run(harness: Path, folder: Path, lines: list[str]) -> subprocess.CompletedProcess[str]:
+    cases = folder / "cases.txt"
+    cases.write_text("\n".join(lines) + "\n", encoding="ascii")
+    return subprocess.run([str(harness), str(cases)], capture_output=True, text=True, check=False, timeout=100)
+
+
+def line(name: str, *fields: bytes) -> str:
+    return " ".join([name, *(field.hex() or "-" for field in fields)])
+
+
+def curve_cases() -> Iterator[str]:
+    known = vectors.load("ristretto255.json")
+    for case in known["from_uniform"]:
+        yield line("from_uniform", bytes.fromhex(case["uniform"]), bytes.fromhex(case["encoding"]))
+    multiples = [bytes.fromhex(e) for e in known["multiples"]]
+    invalid = [bytes.fromhex(case["encoding"]) for case in known["invalid"]]
+    yield line("decode", b"".join(multiples + invalid), b"\1" * 16 + b"\0" * 29)
+    yield line("multiply_base", b"".join(i.to_bytes(32, "little") for i in range(16)), b"".join(multiples))
+    yield line("add", b"".join(multiples[:15]), multiples[1] * 15, b"".join(multiples[1:]))
+    for i in range(16):
+        yield line("multiply", multiples[1], i.to_bytes(32, "little"), multiples[i])
+    source = np.random.default_rng(1)
+    scalars = [0, 1, 8, ORDER - 1, ORDER // 2, 2**252]
+    for n in LENGTHS:
+        uniform = source.integers(0, 256, (n, 64), dtype=np.uint8)
+        elements = libsodium.from_uniform(uniform)
+        yield line("from_uniform", uniform.tobytes(), elements.tobytes())
+        elements[n // 2 : n // 2 + 2] = 0
+        yield line("decode", elements.tobytes(), b"\1" * n)
+        for k in (scalars[n % 6], int.from_bytes(source.bytes(64), "little") % ORDER):
+            scalar = k.to_bytes(32, "little")
+            yield line("multiply", elements.tobytes(), scalar, libsodium.multiply(elements, scalar).tobytes())
+        yield line("add", elements.tobytes(), elements.tobytes(), libsodium.add(elements, elements).tobytes())
+
+
+def hash_cases() -> Iterator[str]:
+    sha2 = vectors.load("sha2.json")
+    for name in ("sha256", "sha512"):
+        for case in sha2[name]:
+            yield line(name, case["message"].encode() * case["repeat"], bytes.fromhex(case["digest"]))
+        for size in (0, 1, 55, 56, 63, 64, 65, 111, 112, 127, 128, 129, 200, 260):
+            yield line(name, bytes(range(256))[:size], hashlib.new(name, bytes(range(256))[:size]).digest())
+    for case in vectors.load("hmac_sha256.json")["tests"]:
+        yield line("hmac", *(bytes.fromhex(case[field]) for field in ("key", "message", "tag")))
+    known = vectors.load("expand_message_xmd.json")
+    for case in known["tests"]:
+        yield expand_line([case["message"].encode()], known["dst"].encode(), [bytes.fromhex(case["uniform"])])
+    for width in (0, 1, 31, 32, 64, 128, 130):
+        rows = [bytes([i]) * width for i in range(3)]
+        for dst in (b"d", bytes(range(255))):
+            yield expand_line(rows, dst, [expand.expand_message_xmd(row, dst, 64) for row in rows])
+        for out in (1, 12, 32):
+            digests = [hashlib.sha256(b"prefix" + row).digest()[:out] for row in rows]
+            yield line("rows", b"prefix", b"".join(rows), bytes([out]), b"".join(digests))
+
+
+def expand_line(rows: list[bytes], dst: bytes, out: list[bytes]) -> str:
+    width = len(rows[0]).to_bytes(2, "big")
+    return line("expand", width, b"".join(rows), dst, b"".join(out), bytes([len(rows)]))
+
+
+def column_cases() -> Iterator[str]:
+    values = [b"", b"a", b"x" * 59, b"x" * 60, b"", b"y" * 64, b"z" * 200]
+    other = values[::-1]
+    for key in (b"", b"k" * 32, b"k" * 64, b"k" * 131):
+        for start in (0, 3, len(values)):
+            tags = b""
+            for pair in list(zip(values, other, strict=True))[start:]:
+                message = b"".join(len(v).to_bytes(4, "little") + v for v in pair)
+                tags += hmac.new(key, message, "sha256").digest()
+            yield line(
+                "columns",
+                key,
+                bytes([start]),
+                offsets(values),
+                b"".join(values),
+                offsets(other),
+                b"".join(other),
+                tags,
+            )
+
+
+def offsets(values: list[bytes]) -> bytes:
+    ends = np.cumsum([0] + [len(v) for v in values])
+    return ends.astype("<i8").tobytes()
+
+
+@pytest.mark.parametrize("cases", [curve_cases, hash_cases, column_cases], ids=["curve", "hashes", "columns"])
+def test_kernels_are_clean_under_sanitisers(harness, tmp_path, cases):
+    lines = list(cases())
+    result = run(harness, tmp_path, lines)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert int(result.stdout.split()[0]) >= len(lines)
+
+
+def test_the_harness_notices_a_wrong_result(harness, tmp_path):
+    result = run(harness, tmp_path, [line("sha256", b"abc", bytes(32))])
+    assert result.returncode == 1
+    assert "line 1: sha256" in result.stdout
+
+
+def test_the_sanitiser_notices_one_byte_too_many(harness, tmp_path):
+    """A row one byte short of what the operation reads."""
+    multiples = vectors.load("ristretto255.json")["multiples"]
+    scalar = (1).to_bytes(31, "little")
+    result = run(
+        harness,
+        tmp_path,
+        [line("multiply", bytes.fromhex(multiples[1]), scalar, bytes.fromhex(multiples[1]))],
+    )
+    assert result.returncode not in (0, 1) or "AddressSanitizer" in result.stderr
+    assert "heap-buffer-overflow" in result.stderr

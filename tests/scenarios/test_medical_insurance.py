@@ -1,0 +1,227 @@
+"""The tables of the medical-insurance scenario: real records, valid synthetic identities, known dirt."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+import subprocess
+import sys
+import unicodedata
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import fusion
+from fusion import scenarios
+from fusion.errors import InputError
+from fusion.scenarios import _people, medical_insurance
+from fusion.scenarios._people import identity_numbers, uniform
+
+SIDES = ("hospital", "insurer")
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, pd.DataFrame]:
+    return medical_insurance.data()
+
+
+@pytest.fixture(scope="module")
+def people() -> pd.DataFrame:
+    return medical_insurance._people()
+
+
+def checksum_holds(number: str) -> bool:
+    """ISO 7064 MOD 11-2 as GB 11643-1999 states it: the polynomial of all 18 digits is 1 modulo 11."""
+    total = 0
+    for digit in number:
+        total = total * 2 + (10 if digit == "X" else int(digit))
+    return total % 11 == 1
+
+
+def test_the_checksum_oracle_knows_the_example_of_the_standard() -> None:
+    assert checksum_holds("11010519491231002X")  # GB 11643-1999, clause 5
+    assert not checksum_holds("110105194912310021")
+
+
+def cleaned(cells: pd.Series) -> list[str | None]:
+    """Return numbers as 18 digits where that needs no checksum: a plain twin of what the kind cn_id undoes."""
+    out: list[str | None] = []
+    for cell in cells:
+        text = None
+        if isinstance(cell, str):
+            text = unicodedata.normalize("NFKC", cell).replace(" ", "").upper()
+            if len(text) == 15:
+                body = text[:6] + "19" + text[6:]
+                text = body + next(c for c in "0123456789X" if checksum_holds(body + c))
+        out.append(text)
+    return out
+
+
+def usable(table: pd.DataFrame, side: str) -> set[str]:
+    """Return the numbers of one side that can match."""
+    number, birth = medical_insurance.KEYS[side]
+    pairs = zip(cleaned(table[number]), table[birth].notna(), strict=True)
+    return {text for text, dated in pairs if text and dated and checksum_holds(text)}
+
+
+def test_identity_numbers_are_valid_different_and_agree_with_the_records(people: pd.DataFrame) -> None:
+    assert people["id"].is_unique
+    assert people["id"].str.fullmatch(r"\d{17}[\dX]").all()
+    assert all(map(checksum_holds, people["id"]))
+    assert (people["id"].str.slice(6, 14) == people["birth"].str.replace("-", "")).all()
+    assert (people["id"].str.slice(16, 17).astype(int) % 2 == 1 - people["female"]).all()
+    assert people["id"].str.slice(0, 6).nunique() == people["site"].nunique() == 6
+    age = (pd.Timestamp("1975-01-01") - pd.to_datetime(people["birth"])).dt.days / 365.2425 + people["year"] - 1
+    assert (age - people["xage"]).abs().max() < 0.01
+
+
+def test_no_more_than_500_share_region_day_and_sex() -> None:
+    region, birth = pd.Series(["110101"] * 501), pd.Series([pd.Timestamp("1960-02-29")] * 501)
+    numbers = identity_numbers(region[:500], birth[:500], pd.Series([True] * 500))
+    assert numbers.is_unique
+    assert all(map(checksum_holds, numbers))
+    with pytest.raises(ValueError, match="500"):
+        identity_numbers(region, birth, pd.Series([True] * 501))
+
+
+def test_the_figures_are_those_of_the_experiment(people: pd.DataFrame) -> None:
+    raw = pd.read_csv(medical_insurance._records())
+    assert len(people) == raw["zper"].nunique() == 5912
+    assert people["visits"].sum() == raw["mdvis"].sum()
+    assert people["claims"].sum() == pytest.approx(raw["meddol"].sum(), rel=1e-5)
+    assert people["exposure"].sum() == pytest.approx(raw["time"].sum())
+    one = raw[raw["zper"] == 125024].sort_values("year")
+    ours = people.set_index("person").loc[125024]
+    assert (ours["disea"], ours["mhi"], ours["visits"]) == (13.73189, 95.0, one["mdvis"].sum())
+    assert (ours["age"], ours["sex"]) == (42, "male")
+
+
+def test_health_is_of_the_first_year_even_where_it_is_missing(people: pd.DataFrame) -> None:
+    assert (
+        people["ghindx"].isna().sum()
+        == pd.read_csv(medical_insurance._records()).sort_values("year").groupby("zper").head(1)["ghindx"].isna().sum()
+    )
+
+
+def test_the_documented_counts_are_the_measured_ones(tables: dict[str, pd.DataFrame], people: pd.DataFrame) -> None:
+    def measured(side: str) -> list[int]:
+        number, birth = (tables[side][name] for name in medical_insurance.KEYS[side])
+        broken = [text for text in cleaned(number) if text and not checksum_holds(text)]
+        known = set(people["id"])
+        assert known.isdisjoint(broken)
+        held = tables[side].drop(columns=[number.name, birth.name])
+        text = number.dropna()
+        return [
+            len(held) - int(_twice(people, side)),
+            len(held),
+            (text.str.strip().str.len() == 15).sum(),
+            text.str.contains("[０-９]").sum(),
+            text.str.contains(r"^\d+ ").sum(),
+            text.str.startswith(" ").sum(),
+            text.str.contains("x").sum(),
+            len(broken),
+            number.isna().sum(),
+            birth.str.contains("/").sum(),
+            birth.str.fullmatch(r"\d{8}").sum(),
+            birth.str.contains("年").sum(),
+            birth.isna().sum(),
+        ]
+
+    documented = re.findall(r"^ +[a-z].*?  +(\d+) +(\d+)$", medical_insurance.data.__doc__ or "", re.MULTILINE)
+    assert [int(row[0]) for row in documented] == measured("hospital")
+    assert [int(row[1]) for row in documented] == measured("insurer")
+
+
+def _twice(people: pd.DataFrame, side: str) -> int:
+    number = people["person"].to_numpy()
+    held = number[uniform(number, f"{side}/holds") < medical_insurance._KNOWN[side]]
+    return int((uniform(held, f"{side}/twice") < medical_insurance._TWICE).sum())
+
+
+def test_neither_side_has_everyone_and_3392_can_be_found(tables: dict[str, pd.DataFrame]) -> None:
+    hospital, insurer = (usable(tables[side], side) for side in SIDES)
+    assert len(hospital & insurer) == 3392
+    assert hospital - insurer
+    assert insurer - hospital
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_each_side_has_its_own_order(tables: dict[str, pd.DataFrame], people: pd.DataFrame, side: str) -> None:
+    place = dict(zip(people["id"], people.index, strict=True))
+    places = [place[text] for text in cleaned(tables[side].iloc[:, 0]) if text in place]
+    assert abs(np.corrcoef(places, range(len(places)))[0, 1]) < 0.05
+
+
+def test_the_tables_are_the_same_everywhere(tables: dict[str, pd.DataFrame]) -> None:
+    again = medical_insurance.data()
+    for side in SIDES:
+        pd.testing.assert_frame_equal(tables[side], again[side])
+    keys = "".join(tables[side][list(medical_insurance.KEYS[side])].to_csv(index=False) for side in SIDES)
+    assert (
+        hashlib.sha256(keys.encode()).hexdigest() == "73175a560ee2121a0a0163f0fd26d135bc6a596daef838f80ef70db76b31c4c2"
+    )
+
+
+def test_names_of_columns_differ_and_kinds_agree(tables: dict[str, pd.DataFrame]) -> None:
+    keys = medical_insurance.KEYS
+    assert list(keys["hospital"].values()) == list(keys["insurer"].values())
+    assert set(tables["hospital"].columns).isdisjoint(tables["insurer"].columns)
+    for side in SIDES:
+        assert list(tables[side].columns)[:2] == list(keys[side])
+
+
+def test_purposes_are_unrelated() -> None:
+    numbers = np.arange(100_000)
+    one, other = uniform(numbers, "one"), uniform(numbers, "other")
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.015  # 4.7 standard deviations
+    assert one.min() >= 0
+    assert one.max() < 1
+    assert abs(one.mean() - 0.5) < 0.005
+
+
+def test_dirt_leaves_the_rest_alone() -> None:
+    cells = pd.Series(["11010519491231002X"] * 1000)
+    dirty = _people.soil(cells, np.arange(1000), "test/id", _people.ID_DIRT)
+    assert (cells == "11010519491231002X").all()
+    share = sum(share for _, share, _ in _people.ID_DIRT)
+    assert ((dirty != cells) | dirty.isna()).mean() == pytest.approx(share, abs=0.06)
+
+
+def test_without_statsmodels_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=re.escape('pip install "privacy-fusion[examples]"')):
+        medical_insurance.data()
+
+
+def test_statsmodels_is_not_imported() -> None:
+    code = (
+        "import sys; from fusion.scenarios import medical_insurance as m; m.data();"
+        "sys.exit('statsmodels' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_unknown_scenario() -> None:
+    assert scenarios.NAMES == ("medical-insurance",)
+    assert scenarios.load("medical-insurance") is medical_insurance  # type: ignore[comparison-overlap]
+    with pytest.raises(InputError, match="medical-insurance"):
+        scenarios.load("horoscope")
+
+
+def test_both_sides_get_what_the_cleartext_twin_says(tables: dict[str, pd.DataFrame]) -> None:
+    got = fusion.simulate(
+        **{side: lambda peer, side=side: medical_insurance.run(peer, tables[side], side) for side in SIDES}
+    )
+    wanted = medical_insurance.ideal(tables)
+    for side in SIDES:
+        assert len(got[side]) == len(wanted[side]) == 3392
+        assert list(got[side].columns) == list(tables[side].columns)
+    # the order of pairs is free, so compare them sorted, side by side
+    frames = [pd.concat([result[side].reset_index(drop=True) for side in SIDES], axis=1) for result in (got, wanted)]
+    by = list(frames[0].columns)
+    one, other = (frame.sort_values(by).reset_index(drop=True) for frame in frames)
+    pd.testing.assert_frame_equal(one, other)
+    same_person = [a == b for a, b in zip(cleaned(one["id_number"]), cleaned(one["member_id"]), strict=True)]
+    assert all(same_person)
