@@ -51,11 +51,19 @@ ffibuilder.cdef(
         void (*scale_add)(uint8_t *out, const uint8_t *a, const uint8_t *s, size_t n);
     } fusion_gf128;
     const fusion_gf128 *fusion_gf128_variant(int i);
+
+    void fusion_ggm_expand(const fusion_aes *aes, uint8_t *out, uint8_t *sums, const uint8_t *seeds,
+                           const uint8_t *keys, size_t leaves, size_t depth, size_t trees);
+    void fusion_ggm_puncture(const fusion_aes *aes, uint8_t *out, uint8_t *totals, const uint8_t *hints,
+                             const uint64_t *points, const uint8_t *keys, size_t leaves, size_t depth, size_t trees);
+    void fusion_ggm_place(uint8_t *out, const uint64_t *points, const uint8_t *values, size_t leaves, size_t trees);
+    void fusion_excode(const fusion_aes *aes, const fusion_gf128 *field, uint8_t *x, uint8_t *scratch,
+                       const uint8_t *round_keys, const uint8_t *weights, size_t n);
     """
 )
 ffibuilder.set_source(
     "fusion.kernels._native",
-    '#include "aes.h"\n#include "gf128.h"\n#include "hashing.h"\n#include "variants.h"\n',
+    '#include "aes.h"\n#include "excode.h"\n#include "gf128.h"\n#include "ggm.h"\n#include "hashing.h"\n#include "variants.h"\n',
     sources=[str(path) for path in sorted(CSRC.glob("*.c"))],
     depends=[str(path) for path in sorted(CSRC.glob("*.h"))],
     include_dirs=[str(CSRC)],
