@@ -23,7 +23,7 @@ def words(stream: int, width: int) -> Iterator[int]:
 
 def bucket_count(n: int) -> int:
     buckets = 1
-    while buckets < 1024 and n > 4096 * buckets:
+    while n > 4096 * buckets:
         buckets *= 2
     return buckets
 

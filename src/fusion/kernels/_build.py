@@ -58,7 +58,7 @@ ffibuilder.cdef(
                              const uint64_t *points, const uint8_t *keys, size_t leaves, size_t depth, size_t trees);
     void fusion_ggm_place(uint8_t *out, const uint64_t *points, const uint8_t *values, size_t leaves, size_t trees);
     void fusion_excode(const fusion_aes *aes, const fusion_gf128 *field, uint8_t *x, uint8_t *scratch,
-                       const uint8_t *round_keys, const uint8_t *weights, size_t n);
+                       uint32_t *starts, const uint8_t *round_keys, const uint8_t *weights, size_t n);
     """
 )
 ffibuilder.set_source(

@@ -5,7 +5,7 @@
 enum { ELEMENT = GF128_BYTES, SIDE = FUSION_EXCODE_SIDE };
 /* Elements worked on at once: labels and sums stay in the first cache. */
 enum { BATCH = 512 };
-enum { LARGEST_BUCKET = 4096, MOST_BUCKETS = 1024 };
+enum { LARGEST_BUCKET = 4096, MOST_BUCKETS = 1 << 16, LARGEST_PIECE = 2 * LARGEST_BUCKET };
 
 enum stream { LABELS, BUCKETS, SHUFFLES, STREAMS_OF_A_PASS = 4 };
 
@@ -65,15 +65,13 @@ static void lay_out(const fusion_aes *aes, const uint8_t *round_keys, uint32_t *
     for (size_t b = 0; b < buckets; b++) starts[b + 1] += starts[b];
 }
 
-/* Accumulate, label, and sort into buckets. */
+/* Accumulate, label, and sort into buckets, the next free places of which are `next`. */
 static void scatter(const fusion_aes *aes, const fusion_gf128 *field, uint8_t *out, const uint8_t *x,
-                    const uint8_t *round_keys, const uint32_t *starts, uint64_t streams, size_t n, size_t buckets)
+                    const uint8_t *round_keys, uint32_t *next, uint64_t streams, size_t n, size_t buckets)
 {
     uint8_t sums[ELEMENT * BATCH], labels[ELEMENT * BATCH];
     uint16_t bucket[BATCH];
-    uint32_t next[MOST_BUCKETS];
     uint64_t total[2] = {0, 0}, element[2];
-    memcpy(next, starts, buckets * sizeof *next);
     for (size_t i = 0; i < n; i += BATCH) {
         size_t count = least(BATCH, n - i);
         for (size_t k = 0; k < count; k++) {
@@ -93,24 +91,27 @@ static void scatter(const fusion_aes *aes, const fusion_gf128 *field, uint8_t *o
     wipe(element, sizeof element);
 }
 
-/* Shuffles the elements at places [start, end). */
-static void shuffle(const fusion_aes *aes, uint8_t *x, const uint8_t *round_keys, uint64_t stream, size_t start,
-                    size_t end)
+/* Fisher and Yates on the places of one piece, [start, end), then its elements from `x` to `out` in that order. Places
+ * are smaller than elements: hardly any lie so close that the processor takes one for another that is still being
+ * written. */
+static void shuffle(const fusion_aes *aes, uint8_t *out, const uint8_t *x, const uint8_t *round_keys, uint64_t stream,
+                    size_t start, size_t end)
 {
     uint8_t words[8 * BATCH];
+    uint16_t place[LARGEST_PIECE];
+    for (size_t k = 0; k < end - start; k++) place[k] = (uint16_t)k;
     for (size_t g = start; g < end;) {
         size_t odd = g & 1, count = least(BATCH - odd, end - g);
         draw(aes, round_keys, words, stream, g / 2, (odd + count + 1) / 2);
-        for (size_t k = 0; k < count; k++, g++) {
-            uint64_t word = load64(words + 8 * (odd + k));
-            uint8_t *here = x + ELEMENT * g, a[ELEMENT], b[ELEMENT];
-            uint8_t *there = here + ELEMENT * (size_t)((unsigned __int128)word * (end - g) >> 64);
-            memcpy(a, here, ELEMENT);
-            memcpy(b, there, ELEMENT);
-            memcpy(there, a, ELEMENT);
-            memcpy(here, b, ELEMENT);
+        for (size_t k = odd; k < odd + count; k++, g++) {
+            size_t here = g - start;
+            size_t there = here + (size_t)((unsigned __int128)load64(words + 8 * k) * (end - g) >> 64);
+            uint16_t swap = place[there];
+            place[there] = place[here];
+            place[here] = swap;
         }
     }
+    for (size_t g = start; g < end; g++) memcpy(out + ELEMENT * g, x + ELEMENT * (start + place[g - start]), ELEMENT);
 }
 
 static void contract(const fusion_gf128 *field, uint8_t *x, const uint8_t *weights, size_t n)
@@ -124,17 +125,19 @@ static void contract(const fusion_gf128 *field, uint8_t *x, const uint8_t *weigh
 }
 
 void fusion_excode(const fusion_aes *aes, const fusion_gf128 *field, uint8_t *x, uint8_t *scratch,
-                   const uint8_t *round_keys, const uint8_t *weights, size_t n)
+                   uint32_t *starts, const uint8_t *round_keys, const uint8_t *weights, size_t n)
 {
-    uint32_t starts[MOST_BUCKETS + 1];
     const size_t buckets = bucket_count(n);
+    uint32_t *next = starts + buckets + 1;
     for (uint64_t pass = 0; pass < 2; pass++) {
         const uint64_t streams = STREAMS_OF_A_PASS * pass;
-        uint8_t *from = pass ? scratch : x, *to = pass ? x : scratch;
         lay_out(aes, round_keys, starts, streams + BUCKETS, n, buckets);
-        scatter(aes, field, to, from, round_keys, starts, streams, n, buckets);
+        memcpy(next, starts, buckets * sizeof *next);
+        scatter(aes, field, scratch, x, round_keys, next, streams, n, buckets);
         for (size_t b = 0; b < buckets; b++)
-            shuffle(aes, to, round_keys, streams + SHUFFLES, starts[b], starts[b + 1]);
+            for (size_t start = starts[b]; start < starts[b + 1]; start += LARGEST_PIECE)
+                shuffle(aes, x, scratch, round_keys, streams + SHUFFLES, start,
+                        least(start + LARGEST_PIECE, starts[b + 1]));
     }
     contract(field, x, weights, n);
 }

@@ -13,8 +13,8 @@
  * bits of the i-th 16-bit word of stream 4 p + 1; buckets are laid out one after the other and filled in the order of i;
  * then every bucket is shuffled from its first place on (Fisher and Yates): the element at place g of the whole vector
  * changes places with the one w * r / 2^64 places further, rounded down, where w is the g-th 64-bit word of stream
- * 4 p + 2 and r the number of places from g to the end of the bucket. B is the least power of two with n / B <= 4096, but
- * at most 1024.
+ * 4 p + 2 and r the number of places from g to the end of the bucket. B is the least power of two with n / B <= 4096. (A
+ * bucket of more than 8192 elements would be shuffled in pieces of so many; chance does not make one.)
  */
 #ifndef FUSION_EXCODE_H
 #define FUSION_EXCODE_H
@@ -24,9 +24,9 @@
 
 #define FUSION_EXCODE_SIDE 16
 
-/* x: n <= 2^31 elements, of which the first n / 2 become the result and the others are used up. scratch: room for n.
- * weights: c_0 to c_15. Time and memory access depend on n and the round keys, which are public. */
+/* x: n <= 2^28 elements, of which the first n / 2 become the result and the others are used up. scratch: room for n.
+ * starts: room for 2 B + 1. weights: c_0 to c_15. Time and memory access depend on n and the round keys, which are public. */
 void fusion_excode(const fusion_aes *aes, const fusion_gf128 *field, uint8_t *x, uint8_t *scratch,
-                   const uint8_t *round_keys, const uint8_t *weights, size_t n);
+                   uint32_t *starts, const uint8_t *round_keys, const uint8_t *weights, size_t n);
 
 #endif
