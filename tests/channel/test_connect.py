@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
+import os
+import signal
 import socket
 import threading
 import time
@@ -316,3 +318,18 @@ def test_a_channel_shows_no_key(keys):
     assert shown == "<Channel from a to b>"
     assert isinstance(shown, str)
     assert Channel.__name__ in shown
+
+
+@pytest.mark.parametrize("side", ["listening", "dialling"])
+def test_ctrl_c_ends_the_waiting(keys, side):
+    a, b = meeting(keys, timeout=100)
+    party, peer = (a, "b") if side == "listening" else (b, "a")
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        connect(party, peer)
+    assert time.monotonic() - began < 2
+    timer.join()
+    with socket.create_server(("127.0.0.1", int(a.listen.rpartition(":")[2]))):
+        pass  # the port is free again

@@ -212,3 +212,13 @@ def test_closing_does_not_wait_for_a_peer_that_reads_nothing(keys, monkeypatch):
         began = time.monotonic()
         a.close()
         assert time.monotonic() - began < 1.5
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_defect_in_the_connections_thread_ends_the_waiting(keys, monkeypatch):
+    with channels(keys, "tls", timeout=100) as (a, b):
+        monkeypatch.setattr(a._transport, "_decrypt", lambda: 1 / 0)
+        got = duel(lambda: swap(a), lambda: swap(b))
+    assert isinstance(got[0], TransportError)
+    assert "thread failed with ZeroDivisionError" in one_line(got[0])
+    assert isinstance(got[1], TransportError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import socket
 import ssl
@@ -128,6 +129,22 @@ def test_who_was_turned_away_is_said_when_nobody_else_comes(keys, name):
     assert "b did not connect" in one_line(error)
     if name != "handshake_that_stops":  # that one is still being waited for
         assert "somebody was turned away" in str(error)
+
+
+def test_a_scanner_does_not_hide_who_was_turned_away(keys):
+    """First comes the peer with a key that is not pinned here, then a browser."""
+    port = free_port()
+    a = keys.party("a", listen=port, timeout=1, b=None)
+    wrong = dataclasses.replace(keys.party("b", a=port), identity=keys["c"])
+
+    def comes_then_scans():
+        with pytest.raises(TransportError, match="refused our key"):
+            connect(wrong, "a")
+        visit(port, STRANGERS["web_browser"])
+
+    error, crash = duel(lambda: connect(a, "b"), comes_then_scans)
+    assert crash is None
+    assert "somebody was turned away: the other side presented a key that is not pinned" in one_line(error)
 
 
 @pytest.mark.parametrize("stays", [True, False], ids=["silent", "hanging_up"])

@@ -15,9 +15,10 @@ from fusion.channel.frames import Kind
 from fusion.channel.messages import Abort, Heartbeat, decode, encode
 from fusion.errors import PeerAborted, PeerError, TransportError
 
-from .corpus import FAULTS
+from . import corpus_meeting, corpus_working
 from .evil import CANARY, EVIL_ROWS, VICTIM_ROWS, Evil
 
+FAULTS = {**corpus_meeting.CORPUS, **corpus_working.CORPUS}
 PATIENCE = 0.5
 
 

@@ -33,6 +33,7 @@ Reference
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import deque
 from collections.abc import Iterator
@@ -78,6 +79,8 @@ def tags(peer: Channel, session: Session, items: Rows, *, threads: int | None = 
     learn = session.ours.learn
     we_learn, they_learn = learn in ("both", peer.name), learn in ("both", peer.peer)
     domain = b"fusion/psi/ecdh/1/" + SUITE.encode() + b"/"
+    # at most 45 bytes, so that expand_message_xmd needs two compressions for its last hash rather than three
+    hash_to_group_tag = b"fusion/ecdh/1" + hashlib.sha256(domain + b"item/" + session.id).digest()
     secret = group.random_scalar()
     theirs: deque[Rows] = deque()  # masks received, not yet worked on
     seen: list[Rows] = []
@@ -98,7 +101,7 @@ def tags(peer: Channel, session: Session, items: Rows, *, threads: int | None = 
                     yield Chunk(_TAGS, answer)
             elif sent < n:
                 block = items[sent : sent + CHUNK]
-                points = group.hash_to_group(block, domain + b"item/" + session.id, threads=threads)
+                points = group.hash_to_group(block, hash_to_group_tag, threads=threads)
                 sent += len(block)
                 yield Chunk(_MASKS, group.multiply_encode(points, secret, threads=threads))
                 peer.advance(len(block))

@@ -26,9 +26,9 @@ def _word(rows: Rows, start: int) -> _Words:
 
 
 def _sorted(rows: Rows) -> tuple[Indices, npt.NDArray[np.bool_]]:
-    """A stable sorting order of ``rows``, and whether each row in it equals the one before."""
+    """An order that sorts ``rows``, equal ones by index, and whether each row in it equals the one before."""
     prefix = _word(rows, 0)
-    order = np.argsort(prefix, kind="stable")
+    order = np.argsort(prefix)
     prefix = prefix[order]
     equal = np.zeros(len(rows), np.bool_)
     equal[1:] = prefix[1:] == prefix[:-1]
@@ -38,7 +38,7 @@ def _sorted(rows: Rows) -> tuple[Indices, npt.NDArray[np.bool_]]:
         tied[:-1] |= equal[1:]
         places = order[tied]
         words = [_word(rows[places], start) for start in range(0, rows.shape[1], 8)]
-        within = np.lexsort(words[::-1])
+        within = np.lexsort((places, *words[::-1]))
         order[tied] = places[within]
         same = np.ones(len(within) - 1, np.bool_)
         for word in words:
@@ -50,7 +50,7 @@ def _sorted(rows: Rows) -> tuple[Indices, npt.NDArray[np.bool_]]:
 def first_occurrences(rows: Rows) -> Indices:
     """Indices, ascending, of the rows (n, width) that equal no earlier one."""
     order, equal = _sorted(rows)
-    # the order is stable, so the first of a run of equal rows is the earliest
+    # the first of a run of equal rows is the earliest
     return np.sort(order[~equal]).astype(np.int64)
 
 

@@ -273,7 +273,8 @@ static void halve(uint8_t half[32], const uint8_t scalar[32])
  *
  * With X = eh, Y = gf, Z = fh, T = eg the curve equation gives h^2 - g^2 = (a - d) e^2. Then u1 u2^2 of RFC 9496 4.3.2
  * is (a - d) (e^2 f^2 g h)^2, whose inverse square root is INVSQRT_A_MINUS_D / (e^2 f^2 g h), up to a sign that
- * cancels: no square root is left to take. Its den1 and den2 become sqrt(a - d) / (gh) and INVSQRT_A_MINUS_D / (ef), and
+ * cancels: no square root is left to take. Its den1 and den2 become sqrt(a - d) / (gh) and INVSQRT_A_MINUS_D / (ef),
+ * and
  *   s = | INVSQRT_A_MINUS_D (h - (+-g)) / e |           or, rotated,  s = | (f - (+-ie)) / g |.
  * efgh = 0 only if e = 0 or g = 0, and then 2P is the identity's class: an inverse of 0 gives s = 0, as it should. */
 IFMA_INLINE fe encode_ratio(ratio r, fe inverse)
