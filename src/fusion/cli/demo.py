@@ -80,9 +80,9 @@ def _answer(
 
 def _as_text(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table as it reads after a journey through CSV, as the parties' tables made one."""
-    import pandas as pd
+    from fusion.cli.processes import read_cells
 
-    return pd.read_csv(io.StringIO(table.to_csv(index=False)), dtype=str, keep_default_na=False)
+    return read_cells(io.StringIO(table.to_csv(index=False)))
 
 
 def _same_pairs(got: Mapping[str, pd.DataFrame], wanted: Mapping[str, pd.DataFrame]) -> bool:
