@@ -177,9 +177,7 @@ class Receiver:
     def __repr__(self) -> str:
         return "<vole.Receiver>"
 
-    def extend(
-        self, peer: Channel, session: Session, length: int, *, threads: int | None = None
-    ) -> tuple[Rows, Rows]:
+    def extend(self, peer: Channel, session: Session, length: int, *, threads: int | None = None) -> tuple[Rows, Rows]:
         """A and C of ``length`` correlations, (length, 16) uint8 each; the peer calls `Sender.extend`.
 
         Parameters and errors are those of `Sender.extend`.

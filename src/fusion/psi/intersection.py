@@ -75,7 +75,8 @@ def intersect(
     -----
     Each side learns how many usable, distinct keys the other has. A learner learns which of its rows the other
     holds. Rows with a missing or invalid key never match. ``peer.receipt()`` tells what was done and, when few rows
-    match, what may be wrong with this side's keys. Semi-honest; the full statements stand in `fusion.psi.ecdh` and `fusion.psi.vole`.
+    match, what may be wrong with this side's keys. Semi-honest; the full statements stand in
+    `fusion.psi.ecdh` and `fusion.psi.vole`.
     """
     with peer.operation("psi.intersect"):
         _check(how=how, duplicates=duplicates, protocol=protocol)
@@ -86,7 +87,7 @@ def intersect(
             learn=learn,
             kinds=items.kinds,
             rows=len(items.digests),
-            parameters={"how": how, "protocol": protocol},
+            parameters={"how": how, "protocol": protocol, "suite": _suite(protocol)},
         )
         chosen = choose(len(items.digests), session.theirs.rows, learn) if protocol == "auto" else protocol
         matches = _PROTOCOLS[chosen].matches(peer, session, items.digests)
@@ -100,6 +101,11 @@ def intersect(
             notes=explain_matches(items.report, len(items.digests), len(matches.ours)),
         )
         return source.take(items.positions[matches.ours], index_name=f"pair-{session.id.hex()[:32]}")
+
+
+def _suite(protocol: str) -> str:
+    """The suites that may be used: sides that would compute differently must not begin."""
+    return " or ".join(module.SUITE for name, module in _PROTOCOLS.items() if protocol in ("auto", name))
 
 
 def _check(*, how: str, duplicates: str, protocol: str) -> None:
