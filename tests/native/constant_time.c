@@ -5,6 +5,8 @@
 #include <string.h>
 #include <valgrind/memcheck.h>
 
+#include "aes.h"
+#include "gf128.h"
 #include "hashing.h"
 #include "variants.h"
 
@@ -45,6 +47,16 @@ int main(int argc, char **argv)
     fusion_hmac_sha256_columns(out, scalars, 32, offset_columns, data_columns, 1, 0, N);
     fusion_sha256_rows(out, 12, (const uint8_t *)"tag", 3, encodings, 32, N);
     fusion_expand_message_xmd(out, 64, encodings, 32, (const uint8_t *)"tag", 3, N);
+
+    const fusion_aes *aes = &fusion_aes_portable;
+    const fusion_gf128 *gf128 = &fusion_gf128_portable;
+    uint8_t round_keys[AES128_ROUND_KEYS];
+    fusion_aes128_expand(round_keys, scalars);
+    aes->encrypt(out, uniform, round_keys, 2 * N + 1);
+    aes->compress(out, out, round_keys, 2 * N);
+    gf128->multiply(out, out, uniform, 2 * N);
+    gf128->scale(out, out, scalars, 2 * N);
+    gf128->scale_add(out, uniform, scalars, 2 * N);
     show(out, sizeof out);
     printf("done\n");
     return 0;

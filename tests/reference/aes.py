@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 
 def times(a: int, b: int) -> int:
     """Product in GF(2)[x] / (x^8 + x^4 + x^3 + x + 1), FIPS 197 section 4."""
@@ -26,8 +28,10 @@ def _substitute(x: int) -> int:
 
 
 SBOX = [_substitute(x) for x in range(256)]
+DOUBLE, TRIPLE = ([times(a, x) for x in range(256)] for a in (2, 3))
 
 
+@functools.lru_cache(maxsize=64)
 def expand(key: bytes) -> list[bytes]:
     """FIPS 197 5.2: eleven round keys of 16 bytes."""
     words = [key[i : i + 4] for i in range(0, 16, 4)]
@@ -53,7 +57,7 @@ def encrypt(key: bytes, block: bytes) -> bytes:
             mixed = []
             for c in range(0, 16, 4):
                 a = state[c : c + 4]
-                mixed += [times(2, a[i]) ^ times(3, a[(i + 1) % 4]) ^ a[(i + 2) % 4] ^ a[(i + 3) % 4] for i in range(4)]
+                mixed += [DOUBLE[a[i]] ^ TRIPLE[a[(i + 1) % 4]] ^ a[(i + 2) % 4] ^ a[(i + 3) % 4] for i in range(4)]
             state = mixed
         state = [a ^ b for a, b in zip(state, round_keys[r], strict=True)]
     return bytes(state)

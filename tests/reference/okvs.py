@@ -75,7 +75,7 @@ def failure_of_one_slot(n: int) -> float:
 def log2_failure_bound(n: int, slots: int) -> float:
     """Base-2 logarithm of an upper bound on the chance that encoding n keys fails, `slots` of all bins together.
 
-    The proof is in docs/decisions/0010. It holds for every t between 0 and theta, and every c; the best of a grid is taken.
+    docs/decisions/0010 proves it for every t between 0 and theta and every c; the best of a grid is taken.
     """
     rate = n / (BLOCK * slots) * (1 + slots / 2**32)
     if rate >= 1:
@@ -142,3 +142,16 @@ def _rank_table(rows: int) -> NDArray[np.float64]:
         inside = 2.0 ** (np.arange(BLOCK + 1) - BLOCK)
         chance = chance * inside + np.concatenate(([0.0], (chance * (1 - inside))[:-1]))
     return table
+
+
+def inside_interval(failures: int, runs: int, chance: float, confidence: float = 0.999) -> bool:
+    """Whether the Clopper-Pearson interval of a measured rate holds a chance: neither binomial tail is too thin."""
+
+    def logarithm(k: int) -> float:
+        ways = math.lgamma(runs + 1) - math.lgamma(k + 1) - math.lgamma(runs - k + 1)
+        return ways + k * math.log(chance) + (runs - k) * math.log1p(-chance)
+
+    thin = (1 - confidence) / 2
+    at_most = math.fsum(math.exp(logarithm(k)) for k in range(failures + 1))
+    at_least = math.fsum(math.exp(logarithm(k)) for k in range(failures, runs + 1))
+    return at_most > thin and at_least > thin

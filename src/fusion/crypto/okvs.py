@@ -12,8 +12,8 @@ Obliviousness. A store on its own tells something about its keys: columns left f
 process unless each column is masked by an independent uniform one, as a vector oblivious linear evaluation provides.
 
 Failure. For keys fixed before the seed is drawn, the equations are solvable but for a chance below 2^-40, which
-`parameters` guarantees. Draw 16 uniform bytes for each store and only after its keys are fixed: who knows the seed first
-can choose keys that fail. A failure is an error, never a wrong value.
+`parameters` guarantees. Draw 16 uniform bytes for each store, and only after its keys are fixed: who knows the seed
+first can choose keys that fail. A failure is an error, never a wrong value.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from fusion.kernels.block import blocks
 
 LARGEST = 2**28
 
-# Bins share nothing, so threads solve them apart; each costs 448 columns more.
+# Bins share nothing, so threads solve them apart.
 _KEYS_PER_BIN = 2**17
 
 
@@ -58,8 +58,8 @@ class Parameters:
 def parameters(n: int) -> Parameters:
     """Sizes of a store that holds n keys and fails with a chance below 2^-40.
 
-    There are ``n (1053 + bit length of n) / 2^15`` slots in all, rounded up, of 32 columns: 4.8 % more columns than keys
-    at 2^20, with 0.4 % for the ends of bins. docs/decisions/0010 derives the rule and proves the bound.
+    There are ``n (1053 + bit length of n) / 2^15`` slots of 32 columns, rounded up, and 448 columns at the end of each
+    bin: at 2^20, 5.2 % more columns than keys. docs/decisions/0010 derives the rule and proves the bound.
 
     Parameters
     ----------

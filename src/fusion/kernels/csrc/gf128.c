@@ -86,7 +86,7 @@ static void scale_add(uint8_t *out, const uint8_t *a, const uint8_t s[GF128_BYTE
     }
 }
 
-static const fusion_gf128 portable = {"portable", multiply, scale, scale_add};
+const fusion_gf128 fusion_gf128_portable = {"portable", multiply, scale, scale_add};
 
 const fusion_gf128 *fusion_gf128_variant(int i)
 {
@@ -94,5 +94,5 @@ const fusion_gf128 *fusion_gf128_variant(int i)
     if (fusion_cpu_has_vaes() && i-- == 0) return &fusion_gf128_vaes;
     if (fusion_cpu_has_aesni() && i-- == 0) return &fusion_gf128_aesni;
 #endif
-    return i == 0 ? &portable : NULL;
+    return i == 0 ? &fusion_gf128_portable : NULL;
 }

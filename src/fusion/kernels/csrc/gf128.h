@@ -22,6 +22,8 @@ typedef struct {
     void (*scale_add)(uint8_t *out, const uint8_t *a, const uint8_t s[GF128_BYTES], size_t n);
 } fusion_gf128;
 
+extern const fusion_gf128 fusion_gf128_portable;
+
 /* The i-th variant this CPU can run, fastest first; NULL past the last. The last one is always "portable". */
 const fusion_gf128 *fusion_gf128_variant(int i);
 
