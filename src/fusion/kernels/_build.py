@@ -63,7 +63,7 @@ ffibuilder.cdef(
 )
 ffibuilder.set_source(
     "fusion.kernels._native",
-    '#include "aes.h"\n#include "excode.h"\n#include "gf128.h"\n#include "ggm.h"\n#include "hashing.h"\n#include "variants.h"\n',
+    "".join(f'#include "{name}.h"\n' for name in ("aes", "excode", "gf128", "ggm", "hashing", "variants")),
     sources=[str(path) for path in sorted(CSRC.glob("*.c"))],
     depends=[str(path) for path in sorted(CSRC.glob("*.h"))],
     include_dirs=[str(CSRC)],
