@@ -1,7 +1,7 @@
 """Random oblivious transfers from Diffie-Hellman in ristretto255: the seeds of everything else.
 
-Functionality: the sender gets n pairs of random keys; the receiver, who chose n bits, gets of each pair the key that its
-bit names.
+Functionality: the sender gets n pairs of random keys; the receiver, who chose n bits, gets of each pair the key
+that its bit names.
 
 Parties
     A sender (`send`) and a receiver (`receive`).
@@ -10,24 +10,25 @@ Inputs
 Outputs
     Keys of 32 bytes.
 Protocol
-    P(i, c) is a point hashed from the session, the number i of the transfer and a bit c. The receiver draws one secret
-    scalar r and sends r P(i, b_i) for its bits b_i. The sender draws one secret scalar k and returns k r P(i, b_i),
-    which the receiver divides by r. The key of bit c in transfer i is the hash of k P(i, c). (It is the oblivious
-    pseudorandom function 2HashDH at the inputs (i, b_i).)
+    P(i, c) is a point hashed from the session, the number i of the transfer and a bit c. The receiver draws one
+    secret scalar r and sends r P(i, b_i) for its bits b_i. The sender draws one secret scalar k and returns k r
+    P(i, b_i), which the receiver divides by r. The key of bit c in transfer i is the hash of k P(i, c). (It is the
+    oblivious pseudorandom function 2HashDH at the inputs (i, b_i).)
 Leakage
     None: the number of transfers is known to both.
 Threat model
     Semi-honest. The hash is a random oracle, so all P(i, c) are random points. The receiver's are hidden because
     multiples of random points by one random scalar look random (decisional Diffie-Hellman, as are all such pairs at
     once); for the same reason k P(i, 1 - b_i) looks random to the receiver, who knows k P only at other points. A
-    dishonest sender that returns another point spoils keys, and learns from a later failure which; a dishonest receiver
-    may ask for one input outside the pairs and then knows neither key. Every point is checked to be canonical, on the
-    group and not the identity.
+    dishonest sender that returns another point spoils keys, and learns from a later failure which; a dishonest
+    receiver may ask for one input outside the pairs and then knows neither key. Every point is checked to be
+    canonical, on the group and not the identity.
 Rounds and bytes
     One round trip; 32 n bytes each way.
 Reference
-    Jarecki, Kiayias, Krawczyk: Round-optimal password-protected secret sharing (Asiacrypt 2014), for 2HashDH; Naor and
-    Pinkas: Oblivious transfer and polynomial evaluation (STOC 1999), for transfers from such functions.
+    Jarecki, Kiayias, Krawczyk: Round-optimal password-protected secret sharing (Asiacrypt 2014), for 2HashDH;
+    Freedman, Ishai, Pinkas, Reingold: Keyword search and oblivious pseudorandom functions (TCC 2005), for what such
+    functions give.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from __future__ import annotations
 import os
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fusion.channel import Channel, Session
 from fusion.correlations._wire import WIDTH, Rows, swap
@@ -48,6 +50,7 @@ __all__ = ["KEY", "receive", "send"]
 KEY = 32
 """Bytes of a key."""
 _DOMAIN = b"fusion/correlations/base-ot/1/"
+Numbers = NDArray[np.int64]
 _ROWS = group.ELEMENT_BYTES // WIDTH  # wire rows of one point
 
 
@@ -125,14 +128,14 @@ def _points(rows: Rows) -> Rows:
     return rows.reshape(-1, group.ELEMENT_BYTES)
 
 
-def _labels(numbers: np.ndarray, bits: Rows) -> Rows:  # type: ignore[type-arg]
+def _labels(numbers: Numbers, bits: Rows) -> Rows:
     return np.column_stack([numbers.astype("<u4").view(np.uint8).reshape(-1, 4), bits])
 
 
-def _hash(session: Session, numbers: np.ndarray, bits: Rows, threads: int | None) -> group.Points:  # type: ignore[type-arg]
+def _hash(session: Session, numbers: Numbers, bits: Rows, threads: int | None) -> group.Points:
     return group.hash_to_group(_labels(numbers, bits), _DOMAIN + b"point/" + session.id, threads=threads)
 
 
-def _keys(session: Session, numbers: np.ndarray, bits: Rows, points: Rows, threads: int | None) -> Rows:  # type: ignore[type-arg]
+def _keys(session: Session, numbers: Numbers, bits: Rows, points: Rows, threads: int | None) -> Rows:
     rows = np.column_stack([_labels(numbers, bits), points])
     return hashing.sha256_rows(_DOMAIN + b"key/" + session.id, rows, KEY, threads=threads)

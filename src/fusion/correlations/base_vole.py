@@ -1,7 +1,7 @@
 """A few hundred correlations c = a d + b over GF(2^128), straight from 128 base transfers.
 
-Functionality: the sender has one secret element d; for a vector a of the receiver, the sender gets b and the receiver c,
-uniform but for c = a d + b.
+Functionality: the sender has one secret element d; for a vector a of the receiver, the sender gets b and the
+receiver c, uniform but for c = a d + b.
 
 Parties
     A sender (`Sender`) and a receiver (`Receiver`), who open once and extend often.
@@ -10,19 +10,20 @@ Inputs
 Outputs
     b (and once d); c.
 Protocol
-    d is cut into 32 digits of four bits. Opening: for each digit the receiver of the correlations grows a tree of 16 seeds
-    and the sender, by four base transfers, gets all of them but the one at the place that its digit names. Extending:
-    both expand seed x of digit i to a vector g_ix. With u_i the sum of all g_ix, the receiver sends u_i + a, and has
-    v_i, the sum of the x g_ix; the sender can compute v_i + d_i u_i, in which the vector that it lacks has the coefficient
-    x + d_i = 0. Adding d_i (u_i + a) leaves v_i + d_i a; weighed by the digits' places and added up, v + d a.
+    d is cut into 32 digits of four bits. Opening: for each digit the receiver of the correlations grows a tree of
+    16 seeds and the sender, by four base transfers, gets all of them but the one at the place that its digit names.
+    Extending: both expand seed x of digit i to a vector g_ix. With u_i the sum of all g_ix, the receiver sends u_i
+    + a, and has v_i, the sum of the x g_ix; the sender can compute v_i + d_i u_i, in which the vector that it lacks
+    has the coefficient x + d_i = 0. Adding d_i (u_i + a) leaves v_i + d_i a; weighed by the digits' places and
+    added up, v + d a.
 Leakage
     None: t is known to both.
 Threat model
-    Semi-honest. u_i hides a because it contains a seed's vector that the sender does not know. A dishonest receiver may use
-    different vectors for different digits, which the consistency check of the paper would catch.
+    Semi-honest. u_i hides a because it contains a seed's vector that the sender does not know. A dishonest receiver
+    may use different vectors for different digits, which the consistency check of the paper would catch.
 Rounds and bytes
-    Opening: the base transfers, and one flight of 4 KB from the receiver. Extending: one flight of 512 t bytes from the
-    receiver.
+    Opening: the base transfers, and one flight of 4 KB from the receiver. Extending: one flight of 512 t bytes from
+    the receiver.
 Reference
     Roy: SoftSpokenOT (Crypto 2022), for small-field correlations from trees; Gilboa: Two party RSA key generation
     (Crypto 1999), which digits of one bit would be, at four times the bytes.
@@ -142,7 +143,8 @@ def _weigh(rows: Rows) -> Rows:
     """The sum of x^i times rows[i], over (128, t, 16)."""
     t = rows.shape[1]
     products = block.multiply(rows.reshape(-1, WIDTH), np.repeat(_powers(), t, axis=0))
-    return np.bitwise_xor.reduce(products.reshape(TRANSFERS, t, WIDTH), axis=0)
+    weighed: Rows = np.bitwise_xor.reduce(products.reshape(TRANSFERS, t, WIDTH), axis=0)
+    return weighed
 
 
 @functools.cache

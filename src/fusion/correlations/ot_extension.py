@@ -10,22 +10,22 @@ Inputs
 Outputs
     Keys of 16 bytes.
 Protocol
-    Opening: the future sender draws 128 secret bits s and gets of 128 pairs of seeds those that s names. Extending by n:
-    the receiver expands its seeds to bits, two n-bit columns t_i and t'_i for each i, and sends t_i + t'_i + b for its
-    choices b. The sender computes q_i = t_i + s_i b from it. So row j of the sender's matrix is that of the receiver plus
-    b_j s; the keys are H(j, q_j) and H(j, q_j + s), of which the receiver knows one as H(j, t_j).
+    Opening: the future sender draws 128 secret bits s and gets of 128 pairs of seeds those that s names. Extending
+    by n: the receiver expands its seeds to bits, two n-bit columns t_i and t'_i for each i, and sends t_i + t'_i +
+    b for its choices b. The sender computes q_i = t_i + s_i b from it. So row j of the sender's matrix is that of
+    the receiver plus b_j s; the keys are H(j, q_j) and H(j, q_j + s), of which the receiver knows one as H(j, t_j).
 Leakage
     None: n is known to both.
 Threat model
-    Semi-honest. SHAKE128 is a pseudorandom generator, and SHA-256 with a domain, the session, the number of the extension
-    and j is correlation robust (in the random oracle model, or as a tweakable hash of Guo, Katz, Wang and Yu, S&P 2020). A
-    dishonest receiver that sends different choices in different columns learns bits of s; the check of Keller, Orsini
-    and Scholl would go between `Receiver.request` and `Sender.answer`.
+    Semi-honest. SHAKE128 is a pseudorandom generator, and SHA-256 with a domain, the session, the number of the
+    extension and j is correlation robust (in the random oracle model, or as a tweakable hash of Guo, Katz, Wang and
+    Yu, S&P 2020). A dishonest receiver that sends different choices in different columns learns bits of s; the
+    check of Keller, Orsini and Scholl would go between `Receiver.request` and `Sender.answer`.
 Rounds and bytes
     Opening: that of 128 base transfers. Extending: one flight of 16 n bytes from the receiver.
 Reference
-    Ishai, Kilian, Nissim, Petrank: Extending oblivious transfers efficiently (Crypto 2003). Of the ways to send fewer
-    bits the plain one was taken: some 4,000 transfers are needed at a time, which is 64 KB.
+    Ishai, Kilian, Nissim, Petrank: Extending oblivious transfers efficiently (Crypto 2003). Of the ways to send
+    fewer bits the plain one was taken: some 4,000 transfers are needed at a time, which is 64 KB.
 """
 
 from __future__ import annotations

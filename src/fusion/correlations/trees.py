@@ -1,9 +1,9 @@
 """Trees whose leaves one party knows all, and the other all but one: punctured pseudorandom functions from transfers.
 
-The sender grows trees from random roots. Of each level it offers the sum of the left and the sum of the right children,
-one transfer a level; the receiver takes the one beside the path to its missing leaf, and so can grow everything off that
-path (csrc/ggm.h). One level of one tree has an AES key of its own, so that an attacker who guesses blocks tests each guess
-against one unknown node, not against thousands.
+The sender grows trees from random roots. Of each level it offers the sum of the left and the sum of the right
+children, one transfer a level; the receiver takes the one beside the path to its missing leaf, and so can grow
+everything off that path (csrc/ggm.h). One level of one tree has an AES key of its own, so that an attacker who
+guesses blocks tests each guess against one unknown node, not against thousands.
 """
 
 from __future__ import annotations

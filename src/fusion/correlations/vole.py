@@ -1,7 +1,7 @@
 """Silent vector oblivious linear evaluation over GF(2^128): long random correlations from a short exchange.
 
-Functionality: the sender gets a random element delta and a vector B; the receiver gets random vectors A and C; everywhere
-C = A delta + B.
+Functionality: the sender gets a random element delta and a vector B; the receiver gets random vectors A and C;
+everywhere C = A delta + B.
 
 Parties
     A sender (`Sender`) and a receiver (`Receiver`). They open once and extend as often as they like, also in later
@@ -11,29 +11,31 @@ Inputs
 Outputs
     (delta, B); (A, C). Each element 16 bytes.
 Protocol
-    The receiver draws a sparse vector a' of N elements, N >= 2 M: of 256 equal stretches each holds one random value at one
-    random place. The correlations c = a' delta + b of these 256 values come from `base_vole`. The sender grows one tree for
-    each stretch, whose leaves are its share b'; by the transfers of `ot_extension` the receiver gets all leaves but the one
-    at its secret place. There the sum of all leaves and b, which the sender sends, together with c yields what makes
-    c' = a' delta + b' hold. Both compress their vectors by one public linear code, N to M.
+    The receiver draws a sparse vector a' of N elements, N >= 2 M: of 256 equal stretches each holds one random
+    value at one random place. The correlations c = a' delta + b of these 256 values come from `base_vole`. The
+    sender grows one tree for each stretch, whose leaves are its share b'; by the transfers of `ot_extension` the
+    receiver gets all leaves but the one at its secret place. There the sum of all leaves and b, which the sender
+    sends, together with c yields what makes c' = a' delta + b' hold. Both compress their vectors by one public
+    linear code, N to M.
 Leakage
     None: M is known to both.
 Threat model
-    Semi-honest. A is indistinguishable from random under dual LPN with regular noise of weight 256 over GF(2^128), rate 1/2
-    and the code of `fusion.kernels.code`; docs/decisions/0011 derives at least 128 bits for every M. The rest rests on
-    its parts. The checks of Weng, Yang, Katz and Wang (S&P 2021) would make it malicious-secure.
+    Semi-honest. A is indistinguishable from random under dual LPN with regular noise of weight 256 over GF(2^128),
+    rate 1/2 and the code of `fusion.kernels.code`; docs/decisions/0011 derives at least 128 bits for every M. The
+    rest rests on its parts. The checks of Weng, Yang, Katz and Wang (S&P 2021) would make it malicious-secure.
 Rounds and bytes
     Opening: one round trip, 8 KB from the sender and 12 KB from the receiver. Extending: one round trip, 128 KB and
     4 KB a level of a tree from the receiver, 4 KB and 8 KB a level from the sender; a tree has ceil(log2(M / 128))
     levels, and at least 4. In all 320 KB for a million.
 Reference
-    Boyle, Couteau, Gilboa, Ishai, Kohl, Rindal, Scholl: Efficient two-round OT extension and silent non-interactive secure
-    computation (CCS 2019).
+    Boyle, Couteau, Gilboa, Ishai, Kohl, Rindal, Scholl: Efficient two-round OT extension and silent non-interactive
+    secure computation (CCS 2019).
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import Self
 
 import numpy as np
@@ -70,17 +72,14 @@ def leaves(length: int) -> int:
 
 
 class _Labels:
-    """Names extensions alike on both sides: by the session, which is fresh, and a count within it."""
+    """Names extensions alike on both sides and never twice: by the session, which is fresh, and a count within it."""
 
     def __init__(self) -> None:
-        self._session = b""
-        self._count = 0
+        self._counts: Counter[bytes] = Counter()
 
     def next(self, session: Session) -> bytes:
-        if session.id != self._session:
-            self._session, self._count = session.id, 0
-        self._count += 1
-        return session.id + self._count.to_bytes(8, "little")
+        self._counts[session.id] += 1
+        return session.id + self._counts[session.id].to_bytes(8, "little")
 
 
 class Sender:
@@ -205,9 +204,10 @@ def _draw(source: Source, n: int) -> Rows:
 
 
 def _below(bound: int, words: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """64-bit words scaled to 0 .. bound - 1, bound < 2^31: no value is likelier than another by more than bound / 2^64."""
-    factor, low = np.uint64(bound), np.uint64(2**32 - 1)
-    return ((words >> 32) * factor + ((words & low) * factor >> 32)) >> 32
+    """64-bit words scaled to 0 .. bound - 1, for a bound below 2^31; probabilities are even within 1 in 2^33."""
+    factor, half, low = np.uint64(bound), np.uint64(32), np.uint64(2**32 - 1)
+    scaled: NDArray[np.uint64] = ((words >> half) * factor + ((words & low) * factor >> half)) >> half
+    return scaled
 
 
 def _compress(vectors: list[Rows], length: int, threads: int | None) -> list[Rows]:

@@ -150,9 +150,7 @@ def place(out: Bytes, points: NDArray[np.uint64], values: Bytes, *, threads: int
     InputError
         On another shape or type, or a point out of range.
     """
-    if not isinstance(out, np.ndarray) or out.ndim != 3:
-        raise InputError("out must be an array of trees, leaves and 16 bytes")
-    trees, leaves = out.shape[:2]
+    trees, leaves = np.shape(out)[:2] if np.ndim(out) == 3 else (0, 0)
     if _blocks(out, (trees, leaves), "out") is not out or not out.flags.writeable:
         raise InputError("out must be a contiguous array that can be written")
     places, added = _points(points, leaves), _blocks(values, (trees,), "values")
@@ -172,14 +170,14 @@ def place(out: Bytes, points: NDArray[np.uint64], values: Bytes, *, threads: int
     )
 
 
-def _blocks(array: Bytes, shape: tuple[int, ...], what: str) -> Bytes:
+def _blocks(array: object, shape: tuple[int, ...], what: str) -> Bytes:
     expected = (*shape, WIDTH)
     if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.shape != expected:
         raise InputError(f"{what} must be a numpy array of uint8 of shape {expected}")
     return np.ascontiguousarray(array)
 
 
-def _points(points: NDArray[np.uint64], leaves: int) -> NDArray[np.uint64]:
+def _points(points: object, leaves: int) -> NDArray[np.uint64]:
     if not isinstance(points, np.ndarray) or points.dtype != np.uint64 or points.ndim != 1:
         raise InputError("points must be a numpy array of uint64 of shape (trees,)")
     if (points >= leaves).any():
