@@ -40,18 +40,28 @@ import numpy as np
 import numpy.typing as npt
 
 from fusion.channel import Channel, Chunk, Session
+from fusion.channel.messages import ENDS_BYTES, stream_bytes
 from fusion.crypto import group
 from fusion.errors import PeerError
 from fusion.kernels import hashing
 from fusion.psi.matches import Matches, has_repeats, match, tag_bytes
 
-__all__ = ["CHUNK", "SUITE", "matches"]
+__all__ = ["CHUNK", "SUITE", "matches", "traffic"]
 
 SUITE = "ristretto255-SHA512"
 CHUNK = 4096  # rows in a chunk: long enough for every lane and thread, short enough to overlap with the network
 _MASKS, _TAGS = 1, 2
 
 Rows = npt.NDArray[np.uint8]
+
+
+def traffic(learner: int, other: int, *, both: bool) -> int:
+    """Bytes of a run, both directions, frames included, between parties with so many items."""
+    width = tag_bytes(learner, other)
+    streams = [(learner, 32), (other, 32), (learner, width)]
+    if both:
+        streams.append((other, width))
+    return ENDS_BYTES + sum(stream_bytes(rows, each, CHUNK) for rows, each in streams)
 
 
 def matches(peer: Channel, session: Session, items: Rows, *, threads: int | None = None) -> Matches | None:

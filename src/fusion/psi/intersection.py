@@ -16,7 +16,7 @@ from fusion.errors import InputError
 from fusion.kernels import hashing
 from fusion.psi import ecdh, vole
 from fusion.psi.matches import first_occurrences
-from fusion.psi.plan import choose
+from fusion.psi.plan import LARGE, choose
 from fusion.tables import ColumnReport, Keys, Table, explain_matches, key_columns
 
 __all__ = ["intersect"]
@@ -53,7 +53,7 @@ def intersect(
         What to do with rows that repeat a key: refuse, or keep the first of each.
     protocol : "auto", "vole" or "ecdh"
         How; the module of that name in `fusion.psi` says what it assumes. Both sides must say the same. "auto" takes
-        "vole" unless both tables are small; see `fusion.psi.estimate`.
+        "vole" unless the tables are small; the receipt says which it was. See `fusion.psi.estimate`.
 
     Returns
     -------
@@ -89,23 +89,27 @@ def intersect(
             rows=len(items.digests),
             parameters={"how": how, "protocol": protocol, "suite": _suite(protocol)},
         )
-        chosen = choose(len(items.digests), session.theirs.rows, learn) if protocol == "auto" else protocol
+        chosen = choose(len(items.digests), session.theirs.rows) if protocol == "auto" else protocol
+        settled = {"protocol": chosen, "suite": _PROTOCOLS[chosen].SUITE}
         matches = _PROTOCOLS[chosen].matches(peer, session, items.digests)
         if matches is None:
-            peer.finish(_learned(session, peer, None))
+            peer.finish(_learned(session, peer, None), settled=settled)
             return None
         agreed = hashlib.sha256(b"fusion/psi/result/1" + session.id + matches.tags.tobytes()).digest()
         peer.finish(
             _learned(session, peer, len(matches.ours)),
             result=agreed if learn == "both" else b"",
             notes=explain_matches(items.report, len(items.digests), len(matches.ours)),
+            settled=settled,
         )
         return source.take(items.positions[matches.ours], index_name=f"pair-{session.id.hex()[:32]}")
 
 
 def _suite(protocol: str) -> str:
-    """The suites that may be used: sides that would compute differently must not begin."""
-    return " or ".join(module.SUITE for name, module in _PROTOCOLS.items() if protocol in ("auto", name))
+    """What would be computed with, and when: sides that would compute differently must not begin."""
+    if protocol == "auto":
+        return f"{ecdh.SUITE}, from {LARGE} keys {vole.SUITE}"
+    return _PROTOCOLS[protocol].SUITE
 
 
 def _check(*, how: str, duplicates: str, protocol: str) -> None:

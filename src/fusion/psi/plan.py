@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fusion.correlations import vole as correlation
-from fusion.crypto import okvs
 from fusion.errors import InputError
-from fusion.psi import ecdh
-from fusion.psi.matches import tag_bytes
+from fusion.psi import ecdh, vole
 
-__all__ = ["Cost", "choose", "estimate"]
+__all__ = ["LARGE", "Cost", "choose", "estimate"]
 
-# From here on the fixed cost of a correlation is less than what it saves on each item.
-_LARGE = 1 << 13
-_FRAME = 16
-_CHUNK_HEADER = 24  # a frame's header, then count and width
-_TALK = 1500  # announcements, transcripts and ends of streams of both sides
+# Announced with "auto", so that sides that would choose differently do not begin.
+LARGE = 1 << 14
+"""Keys of both sides together from which a correlation saves more than it costs, in bytes, time and round trips."""
+
+# Both announcements and both transcripts, for short names and a few key columns.
+_TALK = 700
 
 # Seconds on one core with the widest vectors, and with portable C, as docs/performance.md measures them.
 _PREPARE = 0.6e-6  # reading, hashing and matching, for each item of either side
 _ECDH = 7.0e-6, 65e-6  # for each item of either side, at each side
-_VOLE = 1.2e-6, 6.0e-6
+_VOLE = 0.7e-6, 3.1e-6
 _VOLE_FIXED = 0.06, 0.35
 _BASE_MB = 130.0  # the interpreter and its libraries
 _ECDH_MB, _VOLE_MB = 200e-6, 260e-6  # for each item of the larger side
@@ -39,7 +37,7 @@ class Cost:
     seconds_portable : float
         The same by portable C.
     bytes : int
-        Both directions together, before encryption; within one per cent.
+        Both directions together, before encryption: exact but for the announcements, which depend on names and kinds.
     memory_mb : float
         Peak of the larger side, in megabytes beside its table; a rough figure.
     """
@@ -51,12 +49,13 @@ class Cost:
     memory_mb: float
 
 
-def choose(nx: int, ny: int, learn: str) -> str:
-    """The protocol that ``protocol="auto"`` stands for: a function of both sizes, who learns and the wire version.
+def choose(nx: int, ny: int) -> str:
+    """The protocol that ``protocol="auto"`` stands for, equal on both sides and whoever learns.
 
-    ``"vole"`` when either side has 2^13 keys or more; below, ``"ecdh"`` costs no more and rests on less.
+    ``"vole"`` when both sides together have `LARGE` keys or more. Below, ``"ecdh"`` takes a fraction of a second too,
+    fewer round trips, and rests on less.
     """
-    return "vole" if max(nx, ny) >= _LARGE else "ecdh"
+    return "vole" if nx + ny >= LARGE else "ecdh"
 
 
 def estimate(nx: int, ny: int, *, learn: str = "both") -> dict[str, Cost]:
@@ -73,34 +72,32 @@ def estimate(nx: int, ny: int, *, learn: str = "both") -> dict[str, Cost]:
     -------
     dict of str to Cost
         By protocol; the one that "auto" takes comes first.
+
+    Raises
+    ------
+    InputError
+        If a size is negative or too large for a protocol, or ``learn`` is another word.
     """
     if min(nx, ny) < 0 or learn not in ("both", "one"):
         raise InputError("sizes are 0 or more, and learn is 'both' or 'one'")
-    width = tag_bytes(nx, ny)
     both = learn == "both"
-    items = nx + ny
-    tags = nx + (ny if both else 0)
-    chunks = -(-nx // ecdh.CHUNK) + -(-ny // ecdh.CHUNK)
-    by_ecdh = 32 * items + width * tags + _CHUNK_HEADER * chunks * (2 if both else 1) + _TALK
-    stored, tagged = (min(nx, ny), max(nx, ny)) if both else (nx, ny)
-    columns = okvs.parameters(stored).columns
-    by_vole = 16 * columns + width * tagged + 0 + _TALK
-    if both:
-        by_vole += -(-tagged // 8)
-    larger = max(nx, ny)
-    costs = {
-        "ecdh": Cost(
-            "ecdh",
-            *(round(items * (_PREPARE + each), 3) for each in _ECDH),
-            by_ecdh,
-            round(_BASE_MB + larger * _ECDH_MB, 1),
-        ),
-        "vole": Cost(
-            "vole",
-            *(round(items * (_PREPARE + each / 2) + fixed, 3) for each, fixed in zip(_VOLE, _VOLE_FIXED, strict=True)),
-            by_vole,
-            round(_BASE_MB + larger * _VOLE_MB, 1),
-        ),
+    encoded, tagged = sorted((nx, ny)) if both else (nx, ny)
+    traffic = {
+        "ecdh": ecdh.traffic(nx, ny, both=both),
+        "vole": vole.traffic(encoded, tagged, both=both),
     }
-    first = choose(nx, ny, learn)
-    return {name: costs[name] for name in sorted(costs, key=lambda name: name != first)}
+    seconds = {
+        "ecdh": [(nx + ny) * (_PREPARE + each) for each in _ECDH],
+        "vole": [(nx + ny) * (_PREPARE + each) + fixed for each, fixed in zip(_VOLE, _VOLE_FIXED, strict=True)],
+    }
+    memory = {"ecdh": _ECDH_MB, "vole": _VOLE_MB}
+    first = choose(nx, ny)
+    return {
+        name: Cost(
+            name,
+            *(round(figure, 3) for figure in seconds[name]),
+            _TALK + traffic[name],
+            round(_BASE_MB + max(nx, ny) * memory[name], 1),
+        )
+        for name in sorted(traffic, key=lambda name: name != first)
+    }
