@@ -90,7 +90,7 @@ def intersect(
             parameters={"how": how, "protocol": protocol, "suite": _suite(protocol)},
         )
         chosen = choose(len(items.digests), session.theirs.rows) if protocol == "auto" else protocol
-        settled = {"protocol": chosen, "suite": _PROTOCOLS[chosen].SUITE}
+        settled = {"protocol": chosen, "suite": _suite(chosen)}
         matches = _PROTOCOLS[chosen].matches(peer, session, items.digests)
         if matches is None:
             peer.finish(_learned(session, peer, None), settled=settled)
@@ -109,7 +109,7 @@ def _suite(protocol: str) -> str:
     """What would be computed with, and when: sides that would compute differently must not begin."""
     if protocol == "auto":
         return f"{ecdh.SUITE}, from {LARGE} keys {vole.SUITE}"
-    return _PROTOCOLS[protocol].SUITE
+    return ecdh.SUITE if protocol == "ecdh" else vole.SUITE
 
 
 def _check(*, how: str, duplicates: str, protocol: str) -> None:
