@@ -35,7 +35,7 @@ Correctness
     A tag has 40 + log2(nx) + log2(ny) bits, so that two different items ever share one with probability 2^-40. The
     store fails with probability below 2^-40; that is an error, never a wrong result.
 Rounds and bytes
-    Four round trips. The receiver sends 16 m bytes; the sender t n', t the width of a tag (10 bytes at 2^20 by 2^20)
+    Three and a half round trips, four when both learn. The receiver sends 16 m bytes; the sender t n', t the width of a tag (10 bytes at 2^20 by 2^20)
     and n' its items; two learners n'/8 more. The correlation takes 330 KB at 2^20. `traffic` counts every byte.
 Assumptions
     Those of `fusion.correlations.vole` (dual LPN, decisional Diffie-Hellman for the base transfers), SHA-256 a random
