@@ -2,6 +2,8 @@
 #ifndef FUSION_CPU_H
 #define FUSION_CPU_H
 
+#include "ristretto.h"
+
 /* 32-bit x86 and compilers without the intrinsics build the portable kernel only. */
 #if defined(__x86_64__) && (defined(__clang__) ? __clang_major__ >= 12 : defined(__GNUC__) && __GNUC__ >= 10)
 #define FUSION_IFMA 1
@@ -10,8 +12,6 @@
 #endif
 
 #if FUSION_IFMA
-#include "ristretto.h"
-
 extern const fusion_ristretto fusion_ristretto_ifma;
 
 /* Asks the CPU, and the operating system through it: AVX-512 needs registers that the system must save. */
