@@ -106,7 +106,7 @@ class Parser:
         if self._fields is None:
             kind, stream, length, operation, sequence = _check(self._header)
             self._fields = (kind, operation, sequence, stream)
-            self._buffer, self._have = memoryview(np.empty(length, np.uint8)), 0
+            self._buffer, self._have = np.empty(length, np.uint8).data, 0
             if length:
                 return None
         kind, operation, sequence, stream = self._fields
