@@ -294,12 +294,14 @@ static void run_okvs(const block *f)
         fusion_okvs okvs;
         fusion_okvs_init(&okvs, f[0].bytes, bins, slots);
         uint32_t *slot = words(n), *order = words(n), *first = words((size_t)bins * slots + 2);
-        uint8_t *encoding = scratch(fusion_okvs_encode_scratch(&okvs)), *decoding = scratch(fusion_okvs_decode_scratch());
+        uint8_t *encoding = scratch(fusion_okvs_encode_scratch(&okvs));
+        uint8_t *decoding = scratch(fusion_okvs_decode_scratch());
         block store = allocate((size_t)OKVS_VALUE * OKVS_BLOCK * bins * (slots + OKVS_WORDS - 1));
         block values = allocate(f[3].size);
         fusion_okvs_slots(&okvs, aes, slot, f[3].bytes, n);
         fusion_okvs_sort(&okvs, order, first, slot, n);
-        int failed = fusion_okvs_encode(&okvs, aes, store.bytes, f[3].bytes, f[4].bytes, order, first, encoding, 0, bins);
+        int failed = fusion_okvs_encode(&okvs, aes, store.bytes, f[3].bytes, f[4].bytes, order, first, encoding, 0,
+                                        bins);
         if (failed != (f[5].size ? 0 : -1)) fail("okvs encode");
         if (!failed) fusion_okvs_decode(&okvs, aes, values.bytes, f[3].bytes, store.bytes, order, decoding, 0, n);
         expect("okvs store", store, failed ? store : f[5]);
