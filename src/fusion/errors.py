@@ -38,9 +38,7 @@ class MismatchError(FusionError):
     """
 
     def __init__(self, field: str, ours: object, theirs: object) -> None:
-        super().__init__(
-            f"the two sides disagree on {field}: here {ours!r}, there {theirs!r}; make them equal"
-        )
+        super().__init__(f"the two sides disagree on {field}: here {ours!r}, there {theirs!r}; make them equal")
         self.field = field
         self.ours = ours
         self.theirs = theirs

@@ -17,8 +17,8 @@ from fusion.errors import InputError
 from fusion.kernels import hashing
 
 EXPAND = vectors.load("expand_message_xmd.json")
-# Around the borders of SHA-256 and SHA-512 blocks and of their padding.
-BORDERS = sorted({b + d for b in (0, 32, 55, 64, 111, 119, 128, 183, 192, 239, 256) for d in (-1, 0, 1)} - {-1})
+# Every length up to two blocks of SHA-512, so that every border of a block and of its padding is crossed.
+LENGTHS = range(261)
 
 
 def random_rows(seed: int, n: int, width: int) -> np.ndarray:
@@ -41,13 +41,21 @@ def test_expand_rfc_9380(case):
     assert [row.tobytes().hex() for row in out] == [case["uniform"]] * 3
 
 
-@pytest.mark.parametrize("width", BORDERS)
-def test_expand_equals_the_plain_twin(width):
-    rows = random_rows(width, 3, width)
-    for size in (1, 16, 60, 255):
+@pytest.mark.parametrize("size", [1, 16, 60, 255])
+def test_expand_equals_the_plain_twin_at_every_width(size):
+    dst = bytes(range(size))
+    for width in LENGTHS:
+        rows = random_rows(width, 2, width)
+        out = hashing.expand_message_xmd(rows, dst)
+        assert [row.tobytes() for row in out] == [expand_message_xmd(row.tobytes(), dst, 64) for row in rows], width
+
+
+def test_expand_equals_the_plain_twin_for_every_tag_length():
+    rows = random_rows(1, 2, 20)
+    for size in range(1, 256):
         dst = bytes(range(size))
         out = hashing.expand_message_xmd(rows, dst)
-        assert [row.tobytes() for row in out] == [expand_message_xmd(row.tobytes(), dst, 64) for row in rows]
+        assert [row.tobytes() for row in out] == [expand_message_xmd(row.tobytes(), dst, 64) for row in rows], size
 
 
 @pytest.mark.parametrize("length", [1, 31, 32, 63, 64, 65, 128, 129, 255 * 64])
@@ -80,6 +88,14 @@ def test_sha256_fips_180_4(case):
     assert hashing.sha256_rows(message[:50], rows[:, 50:], 32).tobytes().hex() == case["digest"]
 
 
+@pytest.mark.parametrize("prefix", [b"", b"p", bytes(64)], ids=["none", "one", "block"])
+def test_sha256_equals_hashlib_at_every_width(prefix):
+    for width in LENGTHS:
+        rows = random_rows(width, 2, width)
+        out = hashing.sha256_rows(prefix, rows, 32)
+        assert [r.tobytes() for r in out] == [hashlib.sha256(prefix + r.tobytes()).digest() for r in rows], width
+
+
 @settings(deadline=None)
 @given(prefix=st.binary(max_size=140), row=st.binary(max_size=140), width=st.integers(1, 32))
 def test_sha256_equals_hashlib(prefix, row, width):
@@ -108,11 +124,12 @@ def test_hmac_equals_the_standard_library(key, values):
     assert [row.tobytes() for row in out] == [reference_hmac(key, list(v)) for v in values]
 
 
-@pytest.mark.parametrize("size", BORDERS)
-def test_hmac_message_lengths_around_blocks(size):
-    values = [bytes([i]) * size for i in range(5)]
-    out = hashing.hmac_columns(b"key", [pa.array(values, pa.binary())])
-    assert [row.tobytes() for row in out] == [reference_hmac(b"key", [v]) for v in values]
+def test_hmac_at_every_message_and_key_length():
+    values = [bytes([size % 256]) * size for size in LENGTHS]
+    for size in [*range(132), 1_000]:
+        key = bytes(range(256))[:size] if size <= 256 else bytes(size)
+        out = hashing.hmac_columns(key, [pa.array(values, pa.binary())])
+        assert [row.tobytes() for row in out] == [reference_hmac(key, [v]) for v in values], size
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary(), pa.large_binary()], ids=str)

@@ -1,5 +1,5 @@
-/* Marks secrets as uninitialised and runs the portable kernel under valgrind's memcheck, which then reports every branch
- * and every memory address that depends on one (the idea is Adam Langley's ctgrind). */
+/* Marks secrets as uninitialised and runs the portable kernel under valgrind's memcheck, which then reports every
+ * branch and every memory address that depends on one (the idea is Adam Langley's ctgrind). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -54,7 +54,7 @@ def test_one_learns(learner):
     assert out[idle][0] is None
     assert len(out[learner][0]) == 2
     assert len(out[learner][1].learned[idle]) == 1
-    assert not any("2 of" in sentence for sentence in sum(out[idle][1].learned.values(), []))
+    assert not any("2 of" in sentence for sentence in [s for said in out[idle][1].learned.values() for s in said])
 
 
 keys = st.lists(st.tuples(st.text(max_size=4), st.none() | st.integers(-3, 3)), max_size=30)
@@ -206,7 +206,7 @@ def _items(identifiers):
     from fusion.psi.intersection import _items
     from fusion.tables import Table, key_columns
 
-    return _items(key_columns(Table.of(pd.DataFrame({"k": identifiers})), ["k"]), "error")[0]
+    return _items(key_columns(Table.of(pd.DataFrame({"k": identifiers})), ["k"]), "error").digests
 
 
 @pytest.mark.parametrize("learn", ["both", "left"])

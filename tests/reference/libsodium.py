@@ -1,28 +1,20 @@
 """libsodium's ristretto255, the independent second opinion, over arrays of rows.
 
-Any libsodium from 1.0.18 on has it; the one bundled with PyNaCl is built without.
+The package rbcl bundles a libsodium built with it; the one inside PyNaCl is built without.
 """
 
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 
 import numpy as np
 from numpy.typing import NDArray
+from rbcl._sodium import _sodium
 
 Bytes = NDArray[np.uint8]
 
 
-def _load() -> ctypes.CDLL:
-    name = ctypes.util.find_library("sodium")
-    assert name is not None, "install libsodium 1.0.18 or later (Debian, Ubuntu: apt install libsodium23)"
-    library = ctypes.CDLL(name)
-    assert library.sodium_init() >= 0
-    return library
-
-
-_sodium = _load()
+assert _sodium.sodium_init() >= 0
 
 
 def from_uniform(uniform: Bytes) -> Bytes:

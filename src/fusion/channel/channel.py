@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import secrets
 import threading
 import time
@@ -24,7 +25,7 @@ from typing import Protocol, Self
 
 from fusion import progress
 from fusion.channel.frames import Frame, Kind
-from fusion.channel.mailbox import Activity, Deadline, Mailbox
+from fusion.channel.mailbox import Deadline, Mailbox
 from fusion.channel.messages import (
     MAX_ROWS,
     NONCE_BYTES,
@@ -32,10 +33,12 @@ from fusion.channel.messages import (
     Chunk,
     Finish,
     Opening,
+    State,
     decode,
     decode_chunk,
     encode,
     encode_chunk,
+    printable,
 )
 from fusion.channel.policy import Policy, allow_all
 from fusion.channel.transcript import Receipt, Transcript
@@ -93,6 +96,7 @@ class Channel:
         self._timeout = timeout
         self._policy = policy
         self._in_use = threading.Lock()
+        self._process = os.getpid()
         self._number = 0
         self._receipt: Receipt | None = None
         self._session: Session | None = None
@@ -116,6 +120,8 @@ class Channel:
     @contextlib.contextmanager
     def operation(self, name: str) -> Iterator[None]:
         """Everything that happens in one operation, from reading tables to the receipt."""
+        if os.getpid() != self._process:
+            raise InputError(f"this channel to {self.peer} belongs to the process that connected it; connect here too")
         if not self._in_use.acquire(blocking=False):
             raise InputError(
                 f"an operation with {self.peer} is under way on this channel; wait for it, or connect again"
@@ -129,6 +135,7 @@ class Channel:
                 self._abort(error)
                 raise
             finally:
+                self._operation = ""
                 self._set_activity("", "", "idle")
         finally:
             self._in_use.release()
@@ -154,6 +161,8 @@ class Channel:
         PolicyError
             When this side's policy objects.
         """
+        if not self._operation:
+            raise RuntimeError("open comes inside `with peer.operation(...)`")
         if learn not in ("both", self.name, self.peer):
             raise InputError(f"learn={learn!r} names nobody here; write 'both', {self.name!r} or {self.peer!r}")
         ours = Opening(self._operation, learn, tuple(kinds), dict(parameters), rows, secrets.token_bytes(NONCE_BYTES))
@@ -275,14 +284,15 @@ class Channel:
         self._operation = operation
         self._transcript = Transcript()
         self._session = None
+        self._left = False
         self._sent = self._received = 0
         self._limit = time.monotonic() + 60 * self._timeout
         self._done = self._total = 0
         self._set_activity(operation, "starting", "busy" if operation else "idle")
 
-    def _set_activity(self, operation: str, phase: str, state: str) -> None:
+    def _set_activity(self, operation: str, phase: str, state: State) -> None:
         # changed in place: in memory, the other end holds the same object
-        activity: Activity = self._mailbox.activity
+        activity = self._mailbox.activity
         activity.operation, activity.phase, activity.state = operation, phase, state
 
     def _deadline(self) -> Deadline:
@@ -296,12 +306,16 @@ class Channel:
 
     def _get(self, *expected: Kind) -> Frame:
         frame = self._mailbox.get(self._deadline())
+        while frame.kind is Kind.ABORT and frame.operation < self._number:
+            # the peer failed after it had sent its FINISH; that operation is complete here
+            frame = self._mailbox.get(self._deadline())
         if frame.operation != self._number:
             raise PeerError(f"{self.peer} sent a frame of another operation")
         if frame.kind is Kind.ABORT:
-            self._mailbox.leave(self._number, None)
             last = decode(frame.payload, Abort)
-            raise PeerAborted(self.peer, _printable(last.error), _printable(last.field))
+            self._mailbox.leave(self._number, None)
+            self._left = True
+            raise PeerAborted(self.peer, printable(last.error), printable(last.field))
         if frame.sequence != self._received:
             raise PeerError(f"{self.peer} sent frames that are repeated, missing or out of order")
         self._received += 1
@@ -311,10 +325,10 @@ class Channel:
         return frame
 
     def _abort(self, error: BaseException) -> None:
-        if isinstance(error, PeerAborted):
-            return
+        if self._left:
+            return  # it was this peer who left; an error on the channel to another one must still be told
         field = error.field if isinstance(error, MismatchError) else ""
-        last = encode(Abort(type(error).__name__[:64], field[:64]))
+        last = encode(Abort(type(error).__name__[:64], str(field)[:64]))
         self._mailbox.leave(self._number, Frame(Kind.ABORT, last, self._number))
 
 
@@ -326,10 +340,6 @@ def _compare(ours: Opening, theirs: Opening) -> None:
     for field, mine, other in pairs:
         if mine != other:
             raise MismatchError(field, mine, other)
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text[:64])
 
 
 class Group(Mapping[str, Channel]):

@@ -13,6 +13,7 @@ address = "hospital.example:7300"
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from fusion.errors import InputError, MismatchError
 __all__ = ["Party", "Peer", "host_and_port"]
 
 DEFAULT_TIMEOUT = 60.0
+MIN_TIMEOUT = 3.0  # a peer that computes says so once a second
 
 
 class _PeerEntry(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,8 +83,8 @@ class Party:
         identity = Identity.load(path.parent / entry.identity)
         if identity.name != entry.name:
             raise MismatchError("name", entry.name, identity.name)
-        if not 0 < entry.timeout <= 86_400:
-            raise InputError(f"{path}: timeout must be more than 0 and at most 86400 seconds")
+        if not MIN_TIMEOUT <= entry.timeout <= 86_400:
+            raise InputError(f"{path}: timeout must be from {MIN_TIMEOUT:g} to 86400 seconds")
         if entry.listen is not None:
             host_and_port(entry.listen)
         peers = {}
@@ -118,7 +120,7 @@ class Party:
 def host_and_port(text: str) -> tuple[str, int]:
     """Split ``host:port`` (IPv6 in brackets)."""
     host, separator, port = text.rpartition(":")
-    if not separator or not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+    if not separator or host in ("", "[]") or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
         raise InputError(f"{text!r} is no address; write host:port with a port from 1 to 65535")
     if ":" in host and not (host.startswith("[") and host.endswith("]")):
         raise InputError(f"{text!r}: write an IPv6 address in brackets, [::1]:7300")

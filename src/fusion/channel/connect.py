@@ -1,23 +1,27 @@
-"""Meeting a peer over the network: one side listens, the other dials and retries until a deadline."""
+"""Meeting a peer over the network: one side listens, the other dials and retries until a deadline.
+
+Whoever listens lets strangers in by sixteen, and a newcomer pushes out the one that has hesitated longest: idle or slow
+connections cannot keep the peer away.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import Self, overload
 
 import fusion
 from fusion import progress
 from fusion.channel.channel import Channel, Group
 from fusion.channel.config import Party, Peer, host_and_port
 from fusion.channel.frames import Frame, Kind
-from fusion.channel.identity import fingerprint_of_certificate, tls_context
+from fusion.channel.identity import ALPN, fingerprint_of_certificate, tls_context
 from fusion.channel.mailbox import Deadline, Mailbox
 from fusion.channel.messages import WIRE_VERSION, Hello, decode, encode
 from fusion.channel.policy import Policy, allow_all
@@ -132,160 +136,223 @@ def probe(config: str | os.PathLike[str] | Party, peer: str, timeout: float = 5.
 
 
 def _meet(party: Party, wanted: list[Peer], expires: float, *, is_probe: bool) -> list[_Link]:
-    links: list[_Link] = []
-    try:
+    dialled: dict[str, _Link] = {}
+    awaited = {peer.name: peer for peer in wanted if peer.address is None}
+    with contextlib.ExitStack() as stack:
         # listening comes first: a peer that we dial may itself be waiting for one that dials us
-        with _listen(party, [peer for peer in wanted if peer.address is None], is_probe=is_probe) as arrivals:
+        door = stack.enter_context(_Door(party, awaited, is_probe=is_probe)) if awaited else None
+        try:
             for peer in wanted:
                 progress.emit(progress.Event(party.name, "connect", f"waiting for {peer.name}"))
-                if peer.address is not None:
-                    links.append(_dial(party, peer, peer.address, expires, is_probe=is_probe))
+                if door is not None and peer.name in awaited:
+                    door.wait(peer, expires)
                 else:
-                    links.append(arrivals.wait(peer, expires))
-    except BaseException:
-        for link in links:
-            link.transport.close()
-        raise
-    return links
+                    dialled[peer.name] = _dial(party, peer, expires, is_probe=is_probe)
+        except BaseException:
+            for link in dialled.values():
+                link.transport.close()
+            raise
+        # only now: whoever came early may have started again since
+        links = dialled | (door.take() if door is not None else {})
+    return [links[peer.name] for peer in wanted]
 
 
-def _introduce(party: Party, peers: Sequence[Peer], sock: socket.socket, *, server: bool, is_probe: bool) -> _Link:
-    """TLS, then one HELLO each way."""
-    context = tls_context(party.identity, [peer.fingerprint for peer in peers], server=server)
-    tls = handshake(sock, context, server=server, seconds=_HANDSHAKE)
-    name, fingerprint = fingerprint_of_certificate(tls.plain.getpeercert(binary_form=True))
-    known = {peer.fingerprint: peer for peer in peers}
-    if fingerprint not in known:
-        raise WrongKey("the other side presented a key that is not pinned here")
-    peer = known[fingerprint]
-    mailbox = Mailbox(WINDOW)
-    transport = TlsTransport(sock, tls, mailbox, peer.name)
+def _introduce(
+    party: Party,
+    context: ssl.SSLContext,
+    sock: socket.socket,
+    wanted: Mapping[str, Peer],
+    *,
+    server: bool,
+    is_probe: bool,
+    seconds: float,
+) -> _Link:
+    """TLS, then one HELLO each way, the dialling side first. On failure the socket is closed."""
+    transport: TlsTransport | None = None
     try:
-        deadline = Deadline(_HANDSHAKE, _HANDSHAKE)
-        ours = Hello(WIRE_VERSION, party.name, peer.name, fusion.__version__, is_probe)
-        mailbox.put(Frame(Kind.HELLO, encode(ours)), deadline)
+        deadline = Deadline(seconds, seconds)
+        tls = handshake(sock, context, server=server, seconds=seconds)
+        name, fingerprint = fingerprint_of_certificate(tls.plain.getpeercert(binary_form=True))
+        peer = next((peer for peer in party.peers.values() if peer.fingerprint == fingerprint), None)
+        if peer is None:
+            raise WrongKey("the other side presented a key that is not pinned here")
+        awaited = peer.name in wanted
+        if awaited and tls.plain.selected_alpn_protocol() != ALPN:
+            raise MismatchError("protocol", ALPN, "another version")
+        mailbox = Mailbox(WINDOW)
+        transport = TlsTransport(sock, tls, mailbox, peer.name)
+        ours = Frame(Kind.HELLO, encode(Hello(WIRE_VERSION, party.name, peer.name, fusion.__version__, is_probe)))
+        if not server:
+            mailbox.put(ours, deadline)
         frame = mailbox.get(deadline)
         if frame.kind is not Kind.HELLO:
             raise PeerError(f"{peer.name} did not introduce itself; check that both run the same version")
         hello = decode(frame.payload, Hello)
-        if hello.wire != WIRE_VERSION:
-            raise MismatchError("wire version", WIRE_VERSION, hello.wire)
+        if not awaited and not hello.probe:
+            # known, but not now: hearing no HELLO it tries again, until we wait for it or its patience ends
+            raise TransportError(f"{peer.name} came, but is not awaited now")
+        if server:
+            mailbox.put(ours, deadline)
         for field, mine, other in (
-            ("name of the peer", peer.name, hello.name),
-            ("name of the peer", peer.name, name),
-            ("name of the peer", hello.peer, party.name),
+            ("wire version", WIRE_VERSION, hello.wire),
+            (f"the name of {peer.name}", peer.name, hello.name),
+            (f"the name of {peer.name}", peer.name, name),
+            (f"the name of {party.name}", party.name, hello.peer),
         ):
-            if mine != other:
+            if awaited and mine != other:
                 raise MismatchError(field, mine, other)
+    except OSError as error:
+        sock.close()
+        raise TransportError(f"cannot set up the connection: {error.strerror or type(error).__name__}") from None
     except BaseException:
-        transport.close()
+        if transport is not None:
+            transport.close()
+        sock.close()
         raise
     return _Link(peer, mailbox, transport, hello)
 
 
-def _dial(party: Party, peer: Peer, address: str, expires: float, *, is_probe: bool) -> _Link:
-    host, port = host_and_port(address)
+def _dial(party: Party, peer: Peer, expires: float, *, is_probe: bool) -> _Link:
+    host, port = host_and_port(peer.address or "")
+    context = tls_context(party.identity, [peer.fingerprint], server=False)
     reason = "it did not answer"
     while (remaining := expires - time.monotonic()) > 0:
+        seconds = min(remaining, _HANDSHAKE)
         try:
-            sock = socket.create_connection((host, port), timeout=min(remaining, _HANDSHAKE))
+            sock = socket.create_connection((host, port), timeout=seconds)
+            link = _introduce(party, context, sock, {peer.name: peer}, server=False, is_probe=is_probe, seconds=seconds)
+            if is_probe or not link.hello.probe:
+                return link
+            link.transport.close()
+            reason = "it was only probing"
+        except WrongKey:
+            raise
+        except TransportError as error:
+            reason = str(error)
         except OSError as error:
             reason = error.strerror or type(error).__name__
-        else:
-            try:
-                link = _introduce(party, [peer], sock, server=False, is_probe=is_probe)
-                if is_probe or not link.hello.probe:
-                    return link
-                link.transport.close()  # somebody only asked whether we are there
-                reason = "it was only probing"
-            except (WrongKey, MismatchError, PeerError):
-                sock.close()
-                raise
-            except TransportError as error:
-                sock.close()
-                reason = str(error)
-        time.sleep(min(_RETRY, max(expires - time.monotonic(), 0.0)))
-    raise TransportError(f"cannot reach {peer.name} at {address} ({reason}); start its side, and check the address")
+        time.sleep(max(min(_RETRY, expires - time.monotonic()), 0.0))
+    raise TransportError(
+        f"cannot reach {peer.name} at {peer.address} ({reason}); start its side, and check the address"
+    )
 
 
-class _Arrivals:
-    """Peers that have dialled us, and why strangers were turned away."""
+class _Door:
+    """A listening socket, strangers shaking hands, and the peers that have come in."""
 
-    def __init__(self, listen: str, peers: Sequence[Peer]) -> None:
-        self._listen = listen
-        self._queues: dict[str, queue.SimpleQueue[_Link]] = {peer.name: queue.SimpleQueue() for peer in peers}
-        self.refused: FusionError | None = None
-        self.stopped = threading.Event()
-
-    def arrived(self, link: _Link) -> None:
-        self._queues[link.peer.name].put(link)
-
-    def wait(self, peer: Peer, expires: float) -> _Link:
-        while (remaining := expires - time.monotonic()) > 0:
-            # short waits, so that Ctrl-C is heard
-            with contextlib.suppress(queue.Empty):
-                return self._queues[peer.name].get(timeout=min(remaining, 0.25))
-            if isinstance(self.refused, MismatchError):
-                raise self.refused  # pinned, but announcing itself differently: waiting will not help
-        turned_away = f"; somebody was turned away: {self.refused}" if self.refused else ""
-        raise TransportError(f"{peer.name} did not connect to {self._listen} in time; start its side{turned_away}")
-
-    def close(self) -> None:
-        """Hang up on whoever arrived and is not waited for any more."""
-        for arrived in self._queues.values():
-            while not arrived.empty():
-                arrived.get_nowait().transport.close()
-
-
-@contextlib.contextmanager
-def _listen(party: Party, peers: list[Peer], *, is_probe: bool) -> Iterator[_Arrivals]:
-    arrivals = _Arrivals(party.listen or "", peers)
-    if not peers or party.listen is None:  # a peer without an address implies `listen`
-        yield arrivals
-        return
-    host, port = host_and_port(party.listen)
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        server = socket.create_server((host, port), family=family, backlog=64)
-    except OSError as error:
-        raise TransportError(
-            f"cannot listen on {party.listen}: {error.strerror}; choose another port in this party's file"
-        ) from None
-    room = threading.BoundedSemaphore(_AT_ONCE)
-
-    def greet(sock: socket.socket) -> None:
+    def __init__(self, party: Party, wanted: Mapping[str, Peer], *, is_probe: bool) -> None:
+        self._party = party
+        self._wanted = wanted
+        self._is_probe = is_probe
+        # every pinned peer may shake hands: one that comes early must not hear that its key is refused
+        self._context = tls_context(party.identity, [peer.fingerprint for peer in party.peers.values()], server=True)
+        self._changed = threading.Condition()
+        self._strangers: dict[socket.socket, None] = {}
+        self._arrived: dict[str, _Link] = {}
+        self._refused: FusionError | None = None
+        self._closed = False
+        host, port = host_and_port(party.listen or "")  # a peer without an address implies `listen`
         try:
-            link = _introduce(party, peers, sock, server=True, is_probe=is_probe)
-            if (link.hello.probe and not is_probe) or arrivals.stopped.is_set():
-                link.transport.close()
-            else:
-                arrivals.arrived(link)
-        except FusionError as error:
-            sock.close()
-            arrivals.refused = error
-        finally:
-            room.release()
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            self._server = socket.create_server((host, port), family=family, backlog=64)
+        except OSError as error:
+            raise TransportError(
+                f"cannot listen on {party.listen}: {error.strerror}; choose another port in this party's file"
+            ) from None
+        self._server.settimeout(0.1)
+        self._thread = threading.Thread(target=self._accept, name="fusion-accept", daemon=True)
+        self._thread.start()
 
-    def accept() -> None:
-        while not arrivals.stopped.is_set():
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop listening, and hang up on whoever is not waited for any more."""
+        with self._changed:
+            self._closed = True
+            for sock in self._strangers:
+                _shut(sock)
+        self._thread.join()
+        self._server.close()
+        for link in self._arrived.values():
+            link.transport.close()
+
+    def wait(self, peer: Peer, expires: float) -> None:
+        """Return when ``peer`` has come."""
+        with self._changed:
+            while peer.name not in self._arrived:
+                if isinstance(self._refused, MismatchError):
+                    raise self._refused  # pinned, but announcing itself differently: waiting will not help
+                remaining = expires - time.monotonic()
+                if remaining <= 0:
+                    turned_away = f"; somebody was turned away: {self._refused}" if self._refused else ""
+                    raise TransportError(
+                        f"{peer.name} did not connect to {self._party.listen} in time; start its side{turned_away}"
+                    )
+                self._changed.wait(min(remaining, 0.25))
+
+    def take(self) -> dict[str, _Link]:
+        """The newest connection from everybody who has come."""
+        with self._changed:
+            taken, self._arrived = self._arrived, {}
+        return taken
+
+    def _accept(self) -> None:
+        while not self._closed:
             try:
-                sock, _ = server.accept()
+                sock, _ = self._server.accept()
             except TimeoutError:
                 continue
-            except OSError:
-                return
-            if room.acquire(blocking=False):
-                threading.Thread(target=greet, args=(sock,), name="fusion-greet", daemon=True).start()
-            else:
-                sock.close()
+            except OSError:  # such as too many open files: it passes
+                time.sleep(0.1)
+                continue
+            with self._changed:
+                if self._closed:
+                    sock.close()
+                    return
+                if len(self._strangers) >= _AT_ONCE:
+                    oldest = next(iter(self._strangers))
+                    del self._strangers[oldest]
+                    _shut(oldest)
+                self._strangers[sock] = None
+            threading.Thread(target=self._greet, args=(sock,), name="fusion-greet", daemon=True).start()
 
-    server.settimeout(0.1)
-    thread = threading.Thread(target=accept, name="fusion-accept", daemon=True)
-    thread.start()
-    try:
-        yield arrivals
-    finally:
-        arrivals.stopped.set()
-        thread.join()
-        server.close()
-        arrivals.close()
+    def _greet(self, sock: socket.socket) -> None:
+        unwanted: _Link | None = None
+        try:
+            link = _introduce(
+                self._party,
+                self._context,
+                sock,
+                self._wanted,
+                server=True,
+                is_probe=self._is_probe,
+                seconds=_HANDSHAKE,
+            )
+            with self._changed:
+                if self._closed or (link.hello.probe and not self._is_probe):
+                    unwanted = link
+                else:
+                    # a second connection means that the peer started again: the first one is dead
+                    unwanted = self._arrived.get(link.peer.name)
+                    self._arrived[link.peer.name] = link
+                    self._changed.notify_all()
+        except FusionError as error:
+            with self._changed:
+                if _weight(error) >= _weight(self._refused):
+                    self._refused = error
+        finally:
+            if unwanted is not None:
+                unwanted.transport.close()
+            with self._changed:
+                self._strangers.pop(sock, None)
+
+
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # gone already
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def _weight(error: FusionError | None) -> int:
+    """How much an error says to somebody who waits: a port scanner must not hide a wrong pin."""
+    return 0 if error is None else 3 if isinstance(error, MismatchError) else 2 if isinstance(error, WrongKey) else 1

@@ -1,7 +1,8 @@
 """Frames: the only thing that crosses the wire.
 
-A frame is a 16-byte header and at most `MAX_PAYLOAD` bytes. Decoding is strict: an unknown kind, a set reserved bit
-or an oversized length is a `PeerError`, and nothing is allocated before the header has been checked.
+A frame is a 16-byte header and at most `MAX_PAYLOAD` bytes. Decoding is strict: an unknown kind, a field that is set
+where it means nothing or a length out of range is a `PeerError`, and nothing is allocated before the header has been
+checked.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from dataclasses import dataclass
 
 from fusion.errors import PeerError
 
-__all__ = ["HEADER", "MAX_PAYLOAD", "Frame", "Kind", "Parser"]
+__all__ = ["HEADER", "MAX_CONTROL", "MAX_PAYLOAD", "Frame", "Kind", "Parser"]
 
 # kind, stream, reserved, payload length, operation, sequence
 HEADER = struct.Struct("<BBHIII")
 MAX_PAYLOAD = 1 << 20
+MAX_CONTROL = 1 << 16  # for everything but rows
 _MAX_STREAM = 15
 
 
@@ -24,11 +26,10 @@ class Kind(enum.IntEnum):
     HELLO = 1  # who is speaking; once, before any operation
     HEARTBEAT = 2  # alive; outside sequence and transcript
     OPEN = 3  # the announcement of an operation
-    MESSAGE = 4  # a typed control message
-    CHUNK = 5  # rows of fixed width
-    END = 6  # no more chunks in this exchange
-    FINISH = 7  # both transcript hashes, as this side saw them
-    ABORT = 8  # the operation is over
+    CHUNK = 4  # rows of fixed width
+    END = 5  # no more chunks in this exchange
+    FINISH = 6  # both transcript hashes, as this side saw them
+    ABORT = 7  # the operation is over; outside sequence and transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,31 @@ class Frame:
 
 
 _KINDS = {int(kind): kind for kind in Kind}
+_LONGEST = dict.fromkeys(Kind, MAX_CONTROL) | {Kind.CHUNK: MAX_PAYLOAD, Kind.END: 0}
+_OUTSIDE_OPERATIONS = frozenset({Kind.HELLO, Kind.HEARTBEAT})
+_OUTSIDE_SEQUENCE = _OUTSIDE_OPERATIONS | {Kind.ABORT}
+
+
+def _check(header: bytes | bytearray) -> tuple[Kind, int, int, int, int]:
+    """The fields of a header that says nothing it must not say."""
+    number, stream, reserved, length, operation, sequence = HEADER.unpack(header)
+    kind = _KINDS.get(number)
+    if kind is None:
+        raise PeerError("the peer sent a frame of no known kind; check that both run the same version")
+    if length > _LONGEST[kind]:
+        raise PeerError(
+            f"the peer announced a {kind.name} frame of {length} bytes; at most {_LONGEST[kind]} are allowed"
+        )
+    if (
+        reserved
+        or stream > (_MAX_STREAM if kind is Kind.CHUNK else 0)
+        or (operation and kind in _OUTSIDE_OPERATIONS)
+        or (sequence and kind in _OUTSIDE_SEQUENCE)
+    ):
+        raise PeerError(
+            f"the peer sent a {kind.name} frame with a malformed header; check that both run the same version"
+        )
+    return kind, stream, length, operation, sequence
 
 
 class Parser:
@@ -76,17 +102,13 @@ class Parser:
         if self._have < len(self._buffer):
             return None
         if self._fields is None:
-            kind, stream, reserved, length, operation, sequence = HEADER.unpack(self._header)
-            if kind not in _KINDS or reserved or stream > _MAX_STREAM:
-                raise PeerError("the peer sent a frame of no known kind; it does not speak this protocol")
-            if length > MAX_PAYLOAD:
-                raise PeerError(f"the peer announced a frame of {length} bytes; at most {MAX_PAYLOAD} are allowed")
-            self._fields = (_KINDS[kind], operation, sequence, stream)
+            kind, stream, length, operation, sequence = _check(self._header)
+            self._fields = (kind, operation, sequence, stream)
             self._buffer, self._have = memoryview(bytearray(length)), 0
             if length:
                 return None
-        kind_, operation, sequence, stream = self._fields
-        frame = Frame(kind_, self._buffer.toreadonly(), operation, sequence, stream)
+        kind, operation, sequence, stream = self._fields
+        frame = Frame(kind, self._buffer.toreadonly(), operation, sequence, stream)
         self._buffer, self._have, self._fields = memoryview(self._header), 0, None
         return frame
 

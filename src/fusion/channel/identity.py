@@ -144,21 +144,25 @@ class Identity:
         """Read an identity that `create` wrote."""
         path = Path(path)
         try:
-            pem = path.read_bytes()
-            mode = stat.S_IMODE(path.stat().st_mode)
+            with path.open("rb") as file:
+                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+                pem = file.read()
         except OSError as error:
             raise InputError(
                 f"cannot read the identity {path}: {error.strerror}; make one with `fusion keygen`"
             ) from None
+        except ValueError:
+            raise InputError("the path of the identity holds a zero byte; make one with `fusion keygen`") from None
         if mode & 0o077:
             raise InputError(f"{path} holds a private key that others may read; run `chmod 600 {path}`")
         try:
             key = serialization.load_pem_private_key(pem, None)
             certificate = x509.load_pem_x509_certificate(pem)
             (common_name,) = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+            belongs = certificate.public_key() == key.public_key()
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
             raise InputError(f"{path} holds no identity; make one with `fusion keygen`") from None
-        if not isinstance(key, Ed25519PrivateKey) or certificate.public_key() != key.public_key():
+        if not isinstance(key, Ed25519PrivateKey) or not belongs:
             raise InputError(
                 f"{path} holds a key and a certificate that do not belong together; make a new one with `fusion keygen`"
             )
@@ -176,9 +180,9 @@ def fingerprint_of_certificate(der: bytes | None) -> tuple[str, str]:
         if not isinstance(key, Ed25519PublicKey):
             raise PeerError("the peer's certificate holds no Ed25519 key")
         key.verify(certificate.signature, certificate.tbs_certificate_bytes)
-    except (ValueError, InvalidSignature, UnsupportedAlgorithm):
-        raise PeerError("the peer's certificate cannot be read") from None
-    return str(common_name.value), _fingerprint(key)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion, Warning):
+        raise PeerError("the peer's certificate cannot be read; have it make a new key with `fusion keygen`") from None
+    return str(common_name.value)[:65], _fingerprint(key)  # a name has 64; what is longer only ends up in an error
 
 
 def tls_context(identity: Identity, pins: Iterable[str], *, server: bool) -> ssl.SSLContext:

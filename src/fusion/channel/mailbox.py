@@ -11,8 +11,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from fusion.channel.frames import Frame, Kind
+from fusion.channel.messages import State, printable
 from fusion.errors import PeerError, TransportError
 
 __all__ = ["Activity", "Deadline", "Mailbox"]
@@ -24,7 +26,7 @@ class Activity:
 
     operation: str = ""
     phase: str = ""
-    state: str = "idle"
+    state: State = "idle"
 
 
 class Deadline:
@@ -33,11 +35,11 @@ class Deadline:
     def __init__(self, patience: float, limit: float) -> None:
         now = time.monotonic()
         self.patience = patience
-        self._end = now + limit
-        self._expires = min(now + patience, self._end)
+        self.end = now + limit
+        self._expires = min(now + patience, self.end)
 
     def renew(self) -> None:
-        self._expires = min(time.monotonic() + self.patience, self._end)
+        self._expires = min(time.monotonic() + self.patience, self.end)
 
     def remaining(self) -> float:
         return self._expires - time.monotonic()
@@ -108,19 +110,23 @@ class Mailbox:
         return len(self.incoming) >= self.window
 
     def deliver(self, frame: Frame) -> None:
-        """Take in a frame from the wire, unless its operation is over here."""
+        """Take in a frame from the wire, unless its operation, or everything, is over here."""
         with self.changed:
-            if frame.operation >= self._oldest:
+            if frame.operation >= self._oldest and self.failure is None:
                 self.incoming.append(frame)
             self.changed.notify_all()
 
     def leave(self, operation: int, last_words: Frame | None) -> None:
-        """Drop what is queued of ``operation`` in both directions, now and later; send ``last_words`` instead."""
+        """Drop what is queued of ``operation``, and what still comes; send ``last_words`` instead.
+
+        Outwards only rows are dropped, and what follows them. The end of an earlier operation, our announcement and
+        our transcript still go out: both sides are to name a disagreement, and to agree on what was complete.
+        """
         with self.changed:
             self._oldest = operation + 1
-            for queue in (self.incoming, self.outgoing):
-                # our announcement still goes out: a disagreement is to be named by both sides
-                kept = [f for f in queue if f.operation > operation or (queue is self.outgoing and f.kind is Kind.OPEN)]
+            theirs = [frame for frame in self.incoming if frame.operation > operation]
+            ours = takewhile(lambda f: f.operation < operation or f.kind not in (Kind.CHUNK, Kind.END), self.outgoing)
+            for queue, kept in ((self.incoming, theirs), (self.outgoing, list(ours))):
                 queue.clear()
                 queue.extend(kept)
             if last_words is not None and self.failure is None:
@@ -169,8 +175,10 @@ class Mailbox:
 
     def _silence(self, deadline: Deadline) -> str:
         peer = self.peer_activity
+        if time.monotonic() >= deadline.end:
+            return "the operation took longer than its size allows; see the peer's side, and raise `timeout` on both"
         if peer.state == "idle":
-            doing = "is connected but has not started this operation"
+            doing = "is connected but has not started this operation; start it there"
         else:
-            doing = f"made no progress in {peer.phase or peer.operation or 'this operation'}"
-        return f"the peer {doing}; gave up after {deadline.patience:.0f} s without progress"
+            doing = f"made no progress in {printable(peer.phase or peer.operation) or 'this operation'}; see its side"
+        return f"the peer {doing} (gave up after {deadline.patience:g} s without progress)"

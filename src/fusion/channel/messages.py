@@ -1,19 +1,20 @@
 """Typed messages: flat structures, decoded strictly, declared once.
 
-Unknown fields, leftover bytes and wrong types are a `PeerError`. Rows travel apart from these, as raw arrays.
+Every message has exactly one encoding. Unknown, missing or repeated fields, leftover bytes, wrong types and texts out
+of bounds are a `PeerError`. Rows travel apart from these, as raw arrays.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from fusion.channel.frames import MAX_PAYLOAD
-from fusion.errors import PeerError
+from fusion.channel.frames import MAX_CONTROL, MAX_PAYLOAD
+from fusion.errors import InputError, PeerError
 
 __all__ = [
     "MAX_ROWS",
@@ -25,63 +26,75 @@ __all__ = [
     "Heartbeat",
     "Hello",
     "Opening",
+    "State",
     "decode",
     "decode_chunk",
     "encode",
     "encode_chunk",
+    "printable",
 ]
 
 WIRE_VERSION = 1
 NONCE_BYTES = 32
 MAX_ROWS = 1 << 31
 _CHUNK_HEADER = struct.Struct("<II")
-_MAX_MESSAGE = 1 << 16
+_ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 
+# Everything that may end up in an error or on a screen is short, and what names something is printable.
+Word = Annotated[str, msgspec.Meta(max_length=64, pattern=r"\A[ -~]*\Z")]
+Text = Annotated[str, msgspec.Meta(max_length=256)]
+Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Rows = npt.NDArray[np.uint8]
 
 
 class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="hello"):
-    """First words on a connection. ``probe`` only asks whether somebody answers."""
+    """First words on a connection. ``probe`` only asks whether somebody answers.
+
+    These fields are the same in every version, so that a difference in ``wire`` can be named.
+    """
 
     wire: int
-    name: str
-    peer: str
-    version: str
+    name: Word
+    peer: Word
+    version: Word
     probe: bool
 
 
 class Opening(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="opening"):
     """What one side believes is about to be computed. Everything but ``rows`` and ``nonce`` must be equal on both."""
 
-    operation: str
-    learn: str
-    kinds: tuple[str, ...]
-    parameters: dict[str, str | int]
+    operation: Word
+    learn: Word
+    kinds: Annotated[tuple[Word, ...], msgspec.Meta(max_length=64)]
+    parameters: Annotated[dict[Word, Text | int], msgspec.Meta(max_length=64)]
     rows: int
-    nonce: bytes
+    nonce: Hash
+
+
+State = Literal["idle", "waiting", "busy"]
 
 
 class Heartbeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="heartbeat"):
     """``state`` is "idle" outside an operation, "waiting" for the other side, or "busy" computing."""
 
-    operation: str
-    phase: str
-    state: str
+    operation: Word
+    phase: Text
+    state: State
 
 
 class Finish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="finish"):
     """SHA-256 of everything sent and received in this operation, and of the result where both hold the same one."""
 
-    sent: bytes
-    received: bytes
-    result: bytes
+    sent: Hash
+    received: Hash
+    result: Annotated[bytes, msgspec.Meta(max_length=64)]
 
 
 class Abort(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="abort"):
     """The class of the exception and the announced field it concerns; never a message, never a value."""
 
-    error: str
-    field: str
+    error: Text
+    field: Text
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -95,32 +108,51 @@ M = TypeVar("M", bound=msgspec.Struct)
 
 
 def encode(message: msgspec.Struct) -> bytes:
-    """The message's bytes."""
-    return msgspec.msgpack.encode(message)
+    """The message's bytes; `InputError` when the peer would not take them."""
+    try:
+        payload = _ENCODER.encode(message)
+        if _read(payload, type(message)) is not None:
+            return payload
+    except (TypeError, OverflowError):
+        pass
+    raise InputError(
+        f"this {type(message).__name__} cannot be sent; its parameters are short texts and 64-bit whole numbers"
+    )
 
 
 def decode(payload: bytes | bytearray | memoryview, expected: type[M]) -> M:
     """The message in ``payload``, which must be of the expected type and nothing else."""
-    if len(payload) > _MAX_MESSAGE:
-        raise PeerError(
-            f"the peer sent a {expected.__name__} of {len(payload)} bytes; at most {_MAX_MESSAGE} are allowed"
-        )
+    message = _read(payload, expected)
+    if message is None:
+        raise PeerError(f"the peer sent bytes that are no {expected.__name__}; check that both run the same version")
+    return message
+
+
+def _read(payload: bytes | bytearray | memoryview, expected: type[M]) -> M | None:
+    if len(payload) > MAX_CONTROL:
+        return None
     try:
-        return msgspec.msgpack.decode(payload, type=expected)
+        message = msgspec.msgpack.decode(payload, type=expected)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
         # the library's own words may quote the bytes; they stay out of ours
-        raise PeerError(
-            f"the peer sent bytes that are no {expected.__name__}; check that both run the same version"
-        ) from None
+        return None
+    # one message, one encoding: no repeated or missing keys, no other order, no longer forms of the same number
+    return message if _ENCODER.encode(message) == payload else None
+
+
+def printable(text: str) -> str:
+    """A peer's words, fit for one line of an error."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def encode_chunk(chunk: Chunk) -> bytes:
     """Count and width, four bytes each, then the rows."""
-    count, width = chunk.rows.shape
-    payload = _CHUNK_HEADER.pack(count, width) + chunk.rows.tobytes()
-    if len(payload) > MAX_PAYLOAD:
+    rows = chunk.rows
+    if rows.ndim != 2 or rows.dtype != np.uint8 or not rows.size:
+        raise ValueError("a chunk holds rows of bytes: shape (n, width), uint8, neither of them 0")
+    if _CHUNK_HEADER.size + rows.nbytes > MAX_PAYLOAD:
         raise ValueError("a chunk is larger than one frame")
-    return payload
+    return _CHUNK_HEADER.pack(*rows.shape) + rows.tobytes()
 
 
 def decode_chunk(stream: int, payload: bytes | bytearray | memoryview, widths: dict[int, int]) -> Chunk:

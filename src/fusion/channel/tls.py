@@ -1,7 +1,8 @@
 """TLS 1.3 over a socket: one thread with a selector moves frames between a mailbox and a sans-I/O TLS state machine.
 
 The thread also speaks and hears heartbeats. When nothing at all has been heard for `SILENCE` seconds the peer, its
-machine or the network is gone, and whoever waits gets a `TransportError`.
+machine or the network is gone, and whoever waits gets a `TransportError`. At most one window of received frames is
+decrypted; what lies beyond it waits in the buffers of the operating systems, here and there.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from fusion.errors import PeerError, TransportError
 
 __all__ = ["HEARTBEAT", "LINGER", "SILENCE", "TlsTransport", "WrongKey", "handshake"]
 
-HEARTBEAT = 2.0  # seconds between heartbeats
+HEARTBEAT = 1.0  # seconds between heartbeats
 SILENCE = 30.0  # seconds without a byte before a peer counts as gone
 LINGER = 3.0  # seconds that closing waits for the peer to read the last words
 _RECEIVE = 1 << 18
-_HIGH_WATER = 1 << 20  # encrypted bytes kept ready for the socket
+_TURN = 1 << 22  # bytes sent before reading gets its turn
+_ALERT = 1.0  # seconds that the other side gets to read why it was turned away
 
 
 class Tls:
@@ -47,37 +49,56 @@ def handshake(sock: socket.socket, context: ssl.SSLContext, *, server: bool, sec
     """
     tls = Tls(context, server=server)
     expires = time.monotonic() + seconds
-    failure: ssl.SSLError | None = None
     try:
         while True:
+            wanted, failure = False, None
             try:
                 tls.plain.do_handshake()
-                wanted = False
             except ssl.SSLWantReadError:
                 wanted = True
             except ssl.SSLError as error:
                 failure = error
-                wanted = False
-            sock.settimeout(max(expires - time.monotonic(), 0.001))
+            _patience(sock, expires)
             if tls.wire_out.pending:
                 sock.sendall(tls.wire_out.read())  # also the alert that says why
             if failure is not None:
+                _drain(sock, min(expires, time.monotonic() + _ALERT))
                 raise _explain(failure)
             if not wanted:
                 break
+            _patience(sock, expires)
             data = sock.recv(_RECEIVE)
             if not data:
                 raise TransportError("the other side hung up during the handshake")
             tls.wire_in.write(data)
     except TimeoutError:
-        raise TransportError(f"the other side did not complete the handshake within {seconds:.0f} s") from None
+        raise TransportError(f"the other side did not complete the handshake within {seconds:.2g} s") from None
     except OSError as error:
         raise TransportError(
             f"the connection broke during the handshake: {error.strerror or type(error).__name__}"
         ) from None
-    if tls.plain.selected_alpn_protocol() is None:
-        raise TransportError("the other side speaks TLS but not this protocol; check its address")
     return tls
+
+
+def _patience(sock: socket.socket, expires: float) -> None:
+    # a drop at a time would otherwise renew the socket's own patience for ever
+    if (remaining := expires - time.monotonic()) <= 0:
+        raise TimeoutError
+    sock.settimeout(remaining)
+
+
+def _drain(sock: socket.socket, expires: float) -> None:
+    """Say that no more comes, and read until the other side has hung up.
+
+    Closing a socket that holds unread bytes resets the connection and can destroy our last words on their way.
+    """
+    scrap = bytearray(1 << 16)
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+        while True:
+            _patience(sock, expires)
+            if not sock.recv_into(scrap):
+                return
 
 
 class WrongKey(TransportError):
@@ -90,25 +111,28 @@ def _explain(error: ssl.SSLError) -> TransportError:
             "the other side presented a key that is not pinned here; "
             "compare fingerprints and put the right one in this party's file"
         )
-    if "UNKNOWN_CA" in (error.reason or ""):
+    reason = error.reason or type(error).__name__
+    if "UNKNOWN_CA" in reason:
         return WrongKey(
             "the other side refused our key; have it put our fingerprint (`fusion doctor` prints it) in its file"
         )
-    return TransportError(f"the other side sent bytes that are not TLS 1.3 ({error.reason}); check the address")
+    if "DID_NOT_RETURN_A_CERTIFICATE" in reason:
+        return TransportError("the other side presented no key; only a party of this protocol can connect")
+    return TransportError(f"the other side sent bytes that are not TLS 1.3 ({reason}); check the address")
 
 
 class TlsTransport:
     """Moves frames between a mailbox and a socket until closed."""
 
-    def __init__(self, sock: socket.socket, tls: Tls, mailbox: Mailbox, peer: str, *, silence: float = SILENCE) -> None:
+    def __init__(self, sock: socket.socket, tls: Tls, mailbox: Mailbox, peer: str) -> None:
         self._sock = sock
         self._tls = tls
         self._mailbox = mailbox
         self._peer = peer
-        self._silence = silence
         self._parser = Parser()
         self._buffer = memoryview(bytearray(_RECEIVE))
         self._unsent = memoryview(b"")
+        self._undecrypted = True  # the peer's first frame may have come with the end of its handshake
         self._close_by: float | None = None
         self._heard = self._spoke = time.monotonic()
         sock.setblocking(False)
@@ -127,9 +151,11 @@ class TlsTransport:
             self._mailbox.fail(TransportError("this channel is closed; connect again"))
             self._wake()
         self._thread.join()
+        self._wake_in.close()
+        self._wake_out.close()
 
     def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # full: it is awake; closed: it is gone
+        with contextlib.suppress(OSError):  # full: it will wake; closed: it is gone
             self._wake_out.send(b"\0")
 
     def _run(self) -> None:
@@ -148,33 +174,39 @@ class TlsTransport:
                     f"the connection to {self._peer} broke ({error.strerror}); see its side, then start again"
                 )
             )
+        except BaseException as error:
+            self._mailbox.fail(TransportError(f"the connection's thread failed with {type(error).__name__}; report it"))
+            raise
         finally:
             self._sock.close()
-            self._wake_in.close()
-            self._wake_out.close()
 
     def _loop(self, selector: selectors.BaseSelector) -> bool:
         """Move bytes until this side closes (True) or the peer has closed (False)."""
         mailbox = self._mailbox
         while True:
+            if self._undecrypted and not self._decrypt():
+                return False
             self._send()
             now = time.monotonic()
-            pending = len(self._unsent) > 0
-            if self._close_by is not None and ((not pending and not mailbox.outgoing) or now > self._close_by):
+            closing = self._close_by
+            pending = len(self._unsent) > 0 or len(mailbox.outgoing) > 0
+            if closing is not None and (not pending or now > closing):
                 return True
-            reading = not mailbox.full or self._close_by is not None
+            # a full inbox leaves the rest to the operating system, which slows the peer down
+            reading = not self._undecrypted
             self._watch(selector, reading=reading, writing=pending)
-            for key, events in selector.select(max(self._spoke + HEARTBEAT - now, 0.0)):
+            until = self._spoke + HEARTBEAT if closing is None else closing
+            for key, events in selector.select(max(until - now, 0.0)):
                 if key.fileobj is self._wake_in:
                     self._wake_in.recv(4096)
-                elif events & selectors.EVENT_READ and not self._receive():
-                    return False
+                elif events & selectors.EVENT_READ:
+                    self._receive()
             now = time.monotonic()
             if not reading:
                 self._heard = now  # it is we who are not listening
-            elif now - self._heard > self._silence:
+            elif now - self._heard > SILENCE:
                 raise TransportError(
-                    f"nothing heard from {self._peer} for {self._silence:.0f} s: its process, machine or network is gone"
+                    f"nothing heard from {self._peer} for {SILENCE:g} s; its process, machine or network is gone"
                 )
             if now - self._spoke >= HEARTBEAT:
                 self._beat()
@@ -193,12 +225,8 @@ class TlsTransport:
     def _beat(self) -> None:
         activity = self._mailbox.activity
         if not self._unsent:  # a peer that reads nothing hears no heartbeats either
-            self._encrypt(
-                Frame(
-                    Kind.HEARTBEAT,
-                    messages.encode(messages.Heartbeat(activity.operation, activity.phase, activity.state)),
-                )
-            )
+            beat = messages.Heartbeat(activity.operation[:64], activity.phase[:256], activity.state)
+            self._encrypt(Frame(Kind.HEARTBEAT, messages.encode(beat)))
         self._spoke = time.monotonic()
 
     def _encrypt(self, frame: Frame) -> None:
@@ -207,9 +235,10 @@ class TlsTransport:
             self._tls.plain.write(frame.payload)
 
     def _send(self) -> None:
-        """Encrypt and send until the socket or the queue has no more."""
+        """Encrypt and send until the socket is full, the queue is empty, or the turn is over."""
         mailbox = self._mailbox
-        while True:
+        turn = 0
+        while turn < _TURN:
             if not self._unsent:
                 with mailbox.changed:
                     frame = mailbox.outgoing.popleft() if mailbox.outgoing else None
@@ -225,23 +254,29 @@ class TlsTransport:
             except BlockingIOError:
                 return
             self._unsent = self._unsent[sent:]
+            turn += sent
 
-    def _receive(self) -> bool:
-        """Take what the socket has; False when the peer has closed."""
+    def _receive(self) -> None:
+        """Take what the socket has."""
         try:
             count = self._sock.recv_into(self._buffer)
         except BlockingIOError:
-            return True
+            return
         if count == 0:
             raise TransportError(f"the connection to {self._peer} was cut; see its side, then start again")
         self._heard = time.monotonic()
         self._tls.wire_in.write(self._buffer[:count])
+        self._undecrypted = True
+
+    def _decrypt(self) -> bool:
+        """Deliver received frames until there are no more or the inbox is full; False when the peer has closed."""
         plain, parser = self._tls.plain, self._parser
-        while True:
+        while not self._mailbox.full or self._close_by is not None:
             space = parser.space()
             try:
                 got = cast(int, plain.read(len(space), space))  # a count, given a buffer
             except ssl.SSLWantReadError:
+                self._undecrypted = False
                 return True
             except ssl.SSLZeroReturnError:
                 got = 0
@@ -258,20 +293,13 @@ class TlsTransport:
                 self._mailbox.peer_activity = Activity(beat.operation, beat.phase, beat.state)
             else:
                 self._mailbox.deliver(frame)
+        return True
 
     def _say_goodbye(self) -> None:
-        # Closing a socket that holds unread bytes resets the connection and can destroy our last words on their way.
+        expires = self._close_by or 0.0
         with contextlib.suppress(ssl.SSLError):
             self._tls.plain.unwrap()
-        self._sock.settimeout(LINGER)
         with contextlib.suppress(OSError):
+            _patience(self._sock, expires)
             self._sock.sendall(bytes(self._unsent) + self._tls.wire_out.read())
-            self._sock.shutdown(socket.SHUT_WR)
-        while self._close_by is not None and (remaining := self._close_by - time.monotonic()) > 0:
-            self._sock.settimeout(remaining)
-            with contextlib.suppress(ssl.SSLError):
-                try:
-                    if not self._sock.recv_into(self._buffer):
-                        return
-                except OSError:
-                    return
+            _drain(self._sock, expires)

@@ -43,17 +43,21 @@ def demo(
         _announce(scenario)
     with watch(scenario.PARTIES) as show:
         outcomes = play(name, tables, show)
-    agrees = _same_pairs(
-        {party: outcome.table for party, outcome in outcomes.items()},
-        {party: _as_text(table) for party, table in scenario.ideal(tables).items()},
-    )
+    got = {party: outcome.table for party, outcome in outcomes.items()}
+    wanted = {party: _as_text(table) for party, table in scenario.ideal(tables).items()}
+    agrees = _same_pairs(got, wanted)
     answer = _answer(name, tables, outcomes, agrees)
     if as_json:
         print_json(answer)
     else:
         _show(scenario, answer, outcomes)
     if not agrees:
-        fail("FusionError", "the result differs from its cleartext twin; please report this", as_json=False)
+        rows = ", ".join(f"{party} {len(got[party]):,} for {len(wanted[party]):,}" for party in got)
+        fail(
+            "FusionError",
+            f"the result differs from its cleartext twin (rows: {rows}); please report this",
+            as_json=False,
+        )
         raise typer.Exit(1)
 
 
@@ -76,9 +80,9 @@ def _answer(
 
 def _as_text(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table as it reads after a journey through CSV, as the parties' tables made one."""
-    import pandas as pd
+    from fusion.cli.processes import read_cells
 
-    return pd.read_csv(io.StringIO(table.to_csv(index=False)), dtype=str, keep_default_na=False)
+    return read_cells(io.StringIO(table.to_csv(index=False)))
 
 
 def _same_pairs(got: Mapping[str, pd.DataFrame], wanted: Mapping[str, pd.DataFrame]) -> bool:

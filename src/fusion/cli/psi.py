@@ -61,8 +61,9 @@ def intersect(
     with watch([party.name]) as show, progress.listen(show), fusion.connect(party, peer=peer) as channel:
         result = psi.intersect(channel, rows, on=keys, learn=learn, duplicates=duplicates, protocol=protocol)
         receipt: dict[str, Any] = msgspec.to_builtins(channel.receipt())
-    if out is not None:
-        tables.write(result, out)
+        if out is not None:
+            tables.write(result, out)
+        progress.emit(progress.Event(party.name, "psi.intersect", "done", 1, 1))
     answer = {
         "party": party.name,
         "peer": peer,
@@ -122,6 +123,7 @@ def _check_out(out: Path | None, table: Path, *, learns: bool, peer: str) -> Non
 
 def _show(answer: dict[str, Any]) -> None:
     receipt = answer["receipt"]
+    typer.echo()
     show_pairs(
         (
             ("rows in the file", f"{answer['rows']:,}"),

@@ -33,6 +33,7 @@ Reference
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import deque
 from collections.abc import Iterator
@@ -78,9 +79,11 @@ def tags(peer: Channel, session: Session, items: Rows, *, threads: int | None = 
     learn = session.ours.learn
     we_learn, they_learn = learn in ("both", peer.name), learn in ("both", peer.peer)
     domain = b"fusion/psi/ecdh/1/" + SUITE.encode() + b"/"
+    # at most 45 bytes, so that expand_message_xmd needs two compressions for its last hash rather than three
+    hash_to_group_tag = b"fusion/ecdh/1" + hashlib.sha256(domain + b"item/" + session.id).digest()
     secret = group.random_scalar()
     theirs: deque[Rows] = deque()  # masks received, not yet worked on
-    masks: list[Rows] = []
+    seen: list[Rows] = []
     their_tags: list[Rows] = []
 
     def outgoing() -> Iterator[Chunk | None]:
@@ -98,7 +101,7 @@ def tags(peer: Channel, session: Session, items: Rows, *, threads: int | None = 
                     yield Chunk(_TAGS, answer)
             elif sent < n:
                 block = items[sent : sent + CHUNK]
-                points = group.hash_to_group(block, domain + b"item/" + session.id, threads=threads)
+                points = group.hash_to_group(block, hash_to_group_tag, threads=threads)
                 sent += len(block)
                 yield Chunk(_MASKS, group.multiply_encode(points, secret, threads=threads))
                 peer.advance(len(block))
@@ -115,7 +118,7 @@ def tags(peer: Channel, session: Session, items: Rows, *, threads: int | None = 
             if received > m:
                 raise PeerError(f"{peer.peer} sent more masks than the {m} it announced")
             theirs.append(chunk.rows)
-            masks.append(chunk.rows)
+            seen.append(chunk.rows[:, :16].copy())  # enough to tell masks apart
         else:
             end = filled + len(chunk.rows)
             if end > n:
@@ -124,7 +127,7 @@ def tags(peer: Channel, session: Session, items: Rows, *, threads: int | None = 
             filled = end
     if received != m or filled != len(our_tags):
         raise PeerError(f"{peer.peer} ended after {received} of {m} masks and {filled} of {len(our_tags)} tags")
-    if masks and has_repeats(np.concatenate(masks)):
+    if seen and has_repeats(np.concatenate(seen)):
         raise PeerError(f"{peer.peer} sent the same mask twice; its items must be distinct")
     if not we_learn:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from fusion.crypto.random import permutation
 from fusion.errors import InputError
 from fusion.kernels import hashing
 from fusion.psi import ecdh, rows
-from fusion.tables import Keys, Table, explain_matches, key_columns
+from fusion.tables import ColumnReport, Keys, Table, explain_matches, key_columns
 
 __all__ = ["intersect"]
 
@@ -77,18 +78,14 @@ def intersect(
         _check(how=how, duplicates=duplicates, protocol=protocol)
         peer.phase("reading keys")
         source = Table.of(table)
-        keys = key_columns(source, on)
-        items, positions = _items(keys, duplicates)
+        items = _items(key_columns(source, on), duplicates)
         session = peer.open(
             learn=learn,
-            kinds=keys.kinds,
-            rows=len(items),
+            kinds=items.kinds,
+            rows=len(items.digests),
             parameters={"how": how, "protocol": protocol, "suite": ecdh.SUITE},
         )
-        # a random order, secret until the end of time: masks travel in it
-        order = permutation(len(items))
-        positions = positions[order]
-        tags = ecdh.tags(peer, session, items[order])
+        tags = ecdh.tags(peer, session, items.digests)
         if tags is None:
             peer.finish(_learned(session, peer, None))
             return None
@@ -98,9 +95,9 @@ def intersect(
         peer.finish(
             _learned(session, peer, len(ours)),
             result=agreed if learn == "both" else b"",
-            notes=explain_matches(keys.report, len(items), len(ours)),
+            notes=explain_matches(items.report, len(items.digests), len(ours)),
         )
-        return source.take(positions[ours], index_name=f"pair-{session.id.hex()[:32]}")
+        return source.take(items.positions[ours], index_name=f"pair-{session.id.hex()[:32]}")
 
 
 def _check(*, how: str, duplicates: str, protocol: str) -> None:
@@ -113,17 +110,27 @@ def _check(*, how: str, duplicates: str, protocol: str) -> None:
             raise InputError(f"{name}={value!r} is not known; write {' or '.join(map(repr, allowed))}")
 
 
-def _items(keys: Keys, duplicates: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """A 32-byte digest for each distinct key, and the row of the table where it stands."""
+@dataclass(frozen=True, slots=True, repr=False)
+class _Items:
+    """The distinct keys of a table, in a random order that stays secret: masks travel in it."""
+
+    kinds: tuple[str, ...]
+    report: tuple[ColumnReport, ...]
+    digests: npt.NDArray[np.uint8]  # (n, 32), one for each key
+    positions: npt.NDArray[np.int64]  # the row of the table where it stands
+
+
+def _items(keys: Keys, duplicates: str) -> _Items:
     domain = b"fusion/psi/item/1/" + "/".join(keys.kinds).encode()
     digests = hashing.hmac_columns(domain, keys.columns)
-    first = rows.first_occurrences(digests)
-    repeated = len(digests) - len(first)
+    chosen = rows.first_occurrences(digests)
+    repeated = len(digests) - len(chosen)
     if repeated and duplicates == "error":
         raise InputError(
             f"{repeated} rows repeat a key of an earlier row; remove them, add a key column, or pass duplicates='first'"
         )
-    return digests[first], keys.valid[first]
+    chosen = chosen[permutation(len(chosen))]
+    return _Items(keys.kinds, keys.report, digests[chosen], keys.valid[chosen])
 
 
 def _learned(session: Session, peer: Channel, matched: int | None) -> dict[str, list[str]]:

@@ -17,37 +17,40 @@ Indices = npt.NDArray[np.int64]
 _Words = npt.NDArray[np.uint64]
 
 
-def _words(rows: Rows) -> list[_Words]:
-    """The columns of ``rows`` as big-endian 64-bit words, zero-padded, so that their order is that of the bytes."""
-    n, width = rows.shape
-    padded = np.zeros((n, -(-width // 8) * 8), np.uint8)
-    padded[:, :width] = rows
-    words = padded.view(">u8").astype(np.uint64)
-    return [words[:, i] for i in range(words.shape[1])]
+def _word(rows: Rows, start: int) -> _Words:
+    """Eight bytes of each row as a number whose order is that of the bytes; what is missing counts as zero."""
+    part = np.ascontiguousarray(rows[:, start : start + 8])
+    if part.shape[1] < 8:
+        part = np.pad(part, ((0, 0), (0, 8 - part.shape[1])))
+    return part.view(">u8").ravel().astype(np.uint64)
 
 
 def _sorted(rows: Rows) -> tuple[Indices, npt.NDArray[np.bool_]]:
-    """A stable sorting order of ``rows``, and whether each row in it equals the one before."""
-    words = _words(rows)
-    order = np.argsort(words[0], kind="stable")
-    first = words[0][order]
-    tied = np.zeros(len(rows), np.bool_)
-    tied[1:] = first[1:] == first[:-1]
-    if not tied.any():
-        return order, tied
-    order = np.lexsort(words[::-1])
+    """An order that sorts ``rows``, equal ones by index, and whether each row in it equals the one before."""
+    prefix = _word(rows, 0)
+    order = np.argsort(prefix)
+    prefix = prefix[order]
     equal = np.zeros(len(rows), np.bool_)
-    equal[1:] = True
-    for word in words:
-        in_order = word[order]
-        equal[1:] &= in_order[1:] == in_order[:-1]
+    equal[1:] = prefix[1:] == prefix[:-1]
+    if equal.any():
+        # look at the whole of those rows only that share a prefix with a neighbour
+        tied = equal.copy()
+        tied[:-1] |= equal[1:]
+        places = order[tied]
+        words = [_word(rows[places], start) for start in range(0, rows.shape[1], 8)]
+        within = np.lexsort((places, *words[::-1]))
+        order[tied] = places[within]
+        same = np.ones(len(within) - 1, np.bool_)
+        for word in words:
+            same &= word[within][1:] == word[within][:-1]
+        equal[tied] = np.concatenate(([False], same))
     return order, equal
 
 
 def first_occurrences(rows: Rows) -> Indices:
     """Indices, ascending, of the rows (n, width) that equal no earlier one."""
     order, equal = _sorted(rows)
-    # the order is stable, so the first of a run of equal rows is the earliest
+    # the first of a run of equal rows is the earliest
     return np.sort(order[~equal]).astype(np.int64)
 
 

@@ -126,6 +126,13 @@ _MEANINGS = {
     **{symptom.note: symptom.meaning for symptom in _REFUSED},
 }
 
+# Why a value cannot be read, for the kinds with rules of their own.
+_WHY = {
+    "cn_id": " (length, date of birth or check character)",
+    "uscc": " (length, letters or check character)",
+    "phone": " (mobile numbers of 11 digits)",
+}
+
 
 def observe(
     kind: str, type_: pa.DataType, values: pa.LargeStringArray, refused: pa.LargeStringArray
@@ -152,7 +159,7 @@ def observe(
         return tuple(notes)
     if kind == "date" and _share(sample, "^1970-01-01$") > 0.5:
         notes.append("epoch")
-    elif values.null_count < len(values) - 1 and pc.all(pc.equal(values, sample[0])).as_py():
+    elif len(sample) > 1 and pc.count_distinct(sample).as_py() == 1 and pc.all(pc.equal(values, sample[0])).as_py():
         notes.append("constant")
     if kind in ("text", "integer"):
         notes += _in_disguise(sample)
@@ -200,10 +207,13 @@ def explain_matches(report: Sequence[ColumnReport], offered: int, matched: int) 
     Returns
     -------
     list of str
-        Sentences of one line, without any value of the table; none if at least 5 % matched.
+        Sentences of one line, without any value of the table. None if at least 5 % matched, nor if some did and
+        the columns show no symptom: the other side may simply be small.
     """
     if offered and matched / offered >= _LOW:
         return []
+    if all(column.rows == 0 for column in report):
+        return ["the table has no rows, so nothing can match; pass the rows to be matched"]
     lines = []
     for column in report:
         about = f"column {column.name!r}"
@@ -218,6 +228,8 @@ def explain_matches(report: Sequence[ColumnReport], offered: int, matched: int) 
                 f"{column.kind!r}{_WHY.get(column.kind, '')}; correct them or name another kind"
             )
         lines += [f"{about} {_MEANINGS[note]}" for note in column.notes]
+    if matched:
+        return lines
     if not lines:
         which = "the key column looks" if len(report) == 1 else "all key columns look"
         lines.append(
@@ -230,13 +242,6 @@ def explain_matches(report: Sequence[ColumnReport], offered: int, matched: int) 
             "try them one at a time to find the one that differs"
         )
     return lines
-
-
-_WHY = {
-    "cn_id": " (length, date of birth or check character)",
-    "uscc": " (length, letters or check character)",
-    "phone": " (mobile numbers of 11 digits)",
-}
 
 
 def _percent(part: int, whole: int) -> str:

@@ -65,7 +65,7 @@ def read_csv(path: Path) -> pa.Table:
     except UnicodeDecodeError:
         problem = _not_utf8(path, "GB18030")
     except pa.ArrowInvalid:
-        problem = f"{path} does not begin with a line of column names"
+        problem = f"{path} does not begin with a line of column names and rows below it"
     if problem:
         raise InputError(problem)
     if len(set(names)) < len(names):

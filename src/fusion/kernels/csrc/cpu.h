@@ -2,6 +2,10 @@
 #ifndef FUSION_CPU_H
 #define FUSION_CPU_H
 
+#include "aes.h"
+#include "gf128.h"
+#include "ristretto.h"
+
 /* 32-bit x86 and compilers without the intrinsics build the portable kernel only. */
 #if defined(__x86_64__) && (defined(__clang__) ? __clang_major__ >= 12 : defined(__GNUC__) && __GNUC__ >= 10)
 #define FUSION_X86 1
@@ -11,10 +15,6 @@
 #define FUSION_IFMA FUSION_X86
 
 #if FUSION_X86
-#include "aes.h"
-#include "gf128.h"
-#include "ristretto.h"
-
 #include <cpuid.h>
 
 extern const fusion_ristretto fusion_ristretto_ifma;

@@ -4,7 +4,7 @@
  *   tight   v[i] <= 2^51 + 2^13         what mul, square and load give
  *   mid     v[i] <= limb i of 2p        2^52 - 38, 2^52 - 2, ...: what may be subtracted by sub
  *   wide    v[i] <= limb i of 4p        2^53 - 76, 2^53 - 4, ...: what may be subtracted by sub_wide
- *   loose   v[i] <= 2^54                what mul, square and store take
+ *   loose   v[i] <= 2^54 + 2^15         what mul, square and store take
  * tight is within mid, mid within wide, wide within loose. The sum of two tight elements is at most 2^52 + 2^14, hence
  * wide; of a tight and a mid one, wide; of two wide ones, loose.
  */
@@ -40,7 +40,7 @@ static inline void fe_write64(uint8_t *p, uint64_t x)
     for (int i = 0; i < 8; i++) p[i] = (uint8_t)(x >> (8 * i));
 }
 
-/* 32 bytes little-endian, bit 255 ignored -> limbs below 2^51. Values from p to 2^255 - 1 stand for themselves mod p. */
+/* 32 bytes little-endian, bit 255 ignored -> limbs below 2^51; values from p to 2^255 - 1 are taken mod p. */
 static inline fe fe_load(const uint8_t *p)
 {
     uint64_t a = fe_read64(p), b = fe_read64(p + 8), c = fe_read64(p + 16), d = fe_read64(p + 24);
@@ -73,24 +73,23 @@ static inline void fe_store(uint8_t *p, fe a)
 /* Sums add up limb by limb; the caller keeps the result loose. */
 static inline fe fe_add(fe a, fe b)
 {
-    for (int i = 0; i < 5; i++) a.v[i] += b.v[i];
-    return a;
+    return (fe){{a.v[0] + b.v[0], a.v[1] + b.v[1], a.v[2] + b.v[2], a.v[3] + b.v[3], a.v[4] + b.v[4]}};
 }
 
 /* a + 2p - b; b mid. Gives at most a + 2^52: from tight a, wide. */
 static inline fe fe_sub(fe a, fe b)
 {
-    a.v[0] += ((UINT64_C(1) << 52) - 38) - b.v[0];
-    for (int i = 1; i < 5; i++) a.v[i] += ((UINT64_C(1) << 52) - 2) - b.v[i];
-    return a;
+    const uint64_t low = (UINT64_C(1) << 52) - 38, high = (UINT64_C(1) << 52) - 2;
+    return (fe){{a.v[0] + low - b.v[0], a.v[1] + high - b.v[1], a.v[2] + high - b.v[2], a.v[3] + high - b.v[3],
+                 a.v[4] + high - b.v[4]}};
 }
 
 /* a + 4p - b; b wide. Gives at most a + 2^53: from wide a, loose. */
 static inline fe fe_sub_wide(fe a, fe b)
 {
-    a.v[0] += ((UINT64_C(1) << 53) - 76) - b.v[0];
-    for (int i = 1; i < 5; i++) a.v[i] += ((UINT64_C(1) << 53) - 4) - b.v[i];
-    return a;
+    const uint64_t low = (UINT64_C(1) << 53) - 76, high = (UINT64_C(1) << 53) - 4;
+    return (fe){{a.v[0] + low - b.v[0], a.v[1] + high - b.v[1], a.v[2] + high - b.v[2], a.v[3] + high - b.v[3],
+                 a.v[4] + high - b.v[4]}};
 }
 
 /* mid -> mid. */
@@ -103,9 +102,9 @@ static inline fe fe_select(fe a, fe b, uint64_t mask)
     return a;
 }
 
-/* The five columns of a product, each below 2^115 -> tight. The carries out of columns 0..3 stay below 2^64. Column 4
- * holds five products without the factor 19, so it is below 2^111 and its carry below 2^60: 19 times it is below 2^64,
- * the sum with a 51-bit limb too, and what passes on to limb 1 is below 2^13. */
+/* The five columns of a product, each below 2^114.5 with the carry it receives -> tight. The carries out of columns 0
+ * to 3 are below 2^63.5. Column 4 holds five products without the factor 19: it is below 5.01 * 2^108, its carry below
+ * 5.01 * 2^57, 19 times that below 2^63.6, which a 51-bit limb does not lift to 2^64; limb 1 receives less than 2^13. */
 static inline fe fe_carry(fe_product r0, fe_product r1, fe_product r2, fe_product r3, fe_product r4)
 {
     fe out;
@@ -122,7 +121,7 @@ static inline fe fe_carry(fe_product r0, fe_product r1, fe_product r2, fe_produc
     return out;
 }
 
-/* loose, loose -> tight. 19 b < 2^59 fits a word; a column is at most (1 + 4 * 19) 2^108 < 2^115. */
+/* loose, loose -> tight. 19 b < 2^59 fits a word; a column is below 2^108 * (1 + 4 * 19) * 1.01 < 2^114.5. */
 static inline fe fe_mul(fe a, fe b)
 {
     const fe_product a0 = a.v[0], a1 = a.v[1], a2 = a.v[2], a3 = a.v[3], a4 = a.v[4];
@@ -149,8 +148,9 @@ static inline fe fe_square(fe a)
                     d0 * a4 + d1 * a3 + s2 * a2);
 }
 
-/* loose -> tight: a^(2^n), n >= 1. */
-static inline fe fe_square_times(fe a, int n)
+/* loose -> tight: a^(2^n), n >= 1. Kept out of line: inlined, gcc 12 leaves the element in memory between squarings,
+ * and a square root takes 40 % longer. */
+static __attribute__((noinline)) fe fe_square_times(fe a, int n)
 {
     for (int i = 0; i < n; i++) a = fe_square(a);
     return a;

@@ -5,11 +5,11 @@
  * spare bit, and 2^255 = 19 folds the upper columns with a small factor.
  *
  * Two types carry the bounds.
- *   fe    every limb < 2^52, so it may enter a multiplication. Every function here but `fe_neg` returns it "tight":
- *         limbs < 2^51 + 2^18.
- *   wide  64-bit columns of one product or a sum of a few. `fe_carry` takes any 64-bit columns, so a formula over wide
- *         values only has to stay between 0 and 2^64. It says its bounds where it stands.
- * A product must be carried before it enters another, and a sum of products needs no more than that one carry: the point
+ *   fe    Every limb is at most the same limb of 2p, that is 2^52 - 38 for limb 0 and 2^52 - 2 for the others: it may
+ *         enter a multiplication and it may be negated. Every function that returns fe keeps to this.
+ *   wide  64-bit columns of one product or of a sum of a few. `fe_carry` takes any 64-bit columns, so a formula on wide
+ *         values only has to stay between 0 and 2^64; it says its bounds where it stands.
+ * A product is carried before it enters another, and a sum of products needs no more than that one carry. The point
  * formulas are therefore written on wide values.
  *
  * Nothing here branches on data or reads memory at an address that depends on it.
@@ -21,7 +21,19 @@
 #include <stdint.h>
 
 #define IFMA __attribute__((target("avx512f,avx512ifma,avx512vl,avx512dq,avx512bw")))
+
+/* Everything is inlined into the loops. Not under a sanitizer, which checks each load of each copy: that build would
+ * take minutes, and nobody times it. */
+#if defined(__has_feature)
+#define FIELD_HAS_FEATURE __has_feature
+#else
+#define FIELD_HAS_FEATURE(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || FIELD_HAS_FEATURE(address_sanitizer)
+#define IFMA_INLINE static __attribute__((noinline, unused)) IFMA
+#else
 #define IFMA_INLINE static inline __attribute__((always_inline)) IFMA
+#endif
 
 typedef struct {
     __m512i v[5];
@@ -31,9 +43,10 @@ typedef struct {
     __m512i v[5];
 } wide;
 
-#define LIMB_MASK 0x7ffffffffffffULL /* 2^51 - 1 */
+#define LIMB_MASK 0x7ffffffffffffULL                  /* 2^51 - 1 */
+#define P_LIMB(k) (LIMB_MASK - ((k) == 0 ? 18 : 0)) /* limb k of p */
 
-/* Short names for what the formulas use most; undefined again by nobody, as only the IFMA files include this header. */
+/* Short names for what the formulas use most. Only the IFMA files include this header. */
 #define LO _mm512_madd52lo_epu64
 #define HI _mm512_madd52hi_epu64
 #define ADD _mm512_add_epi64
@@ -57,8 +70,8 @@ IFMA_INLINE fe fe_small(uint64_t x)
     return fe_constant((const uint64_t[5]){x, 0, 0, 0, 0});
 }
 
-/* in: any 64-bit columns. Each column hands what stands above bit 50 (< 2^13) to the next, the last one 19-fold to the
- * first. out: limb 0 < 2^51 + 19 * 2^13 < 2^51 + 2^18, the others < 2^51 + 2^13. */
+/* in: any 64-bit columns. Each hands what stands above bit 50 (< 2^13) to the next, the last one 19-fold to the first.
+ * out: limb 0 < 2^51 + 19 * 2^13 < 2^51 + 2^18, the others < 2^51 + 2^13. */
 IFMA_INLINE fe fe_carry(wide w)
 {
     const __m512i mask = ALL(LIMB_MASK);
@@ -128,8 +141,7 @@ IFMA_INLINE wide wide_add(wide a, wide b)
 IFMA_INLINE wide wide_sub(wide a, wide b)
 {
     wide r;
-    for (int k = 0; k < 5; k++)
-        r.v[k] = ADD(a.v[k], SUB(ALL((LIMB_MASK - (k == 0 ? 18 : 0)) << 10), b.v[k]));
+    for (int k = 0; k < 5; k++) r.v[k] = ADD(a.v[k], SUB(ALL(P_LIMB(k) << 10), b.v[k]));
     return r;
 }
 
@@ -139,8 +151,6 @@ IFMA_INLINE wide fe_widen(fe a)
     for (int k = 0; k < 5; k++) r.v[k] = a.v[k];
     return r;
 }
-
-/* The rest takes any fe and returns tight ones. */
 
 IFMA_INLINE fe fe_mul(fe a, fe b)
 {
@@ -162,17 +172,16 @@ IFMA_INLINE fe fe_sub(fe a, fe b)
     return fe_carry(wide_sub(fe_widen(a), fe_widen(b)));
 }
 
-/* 2p - a without a carry. in: tight, below every limb of 2p (>= 2^52 - 38). out: limbs < 2^52, not tight: may enter
- * anything but fe_neg. */
+/* 2p - a. No limb falls below 0 or rises above that of 2p. */
 IFMA_INLINE fe fe_neg(fe a)
 {
     fe r;
-    for (int k = 0; k < 5; k++) r.v[k] = SUB(ALL(2 * (LIMB_MASK - (k == 0 ? 18 : 0))), a.v[k]);
+    for (int k = 0; k < 5; k++) r.v[k] = SUB(ALL(2 * P_LIMB(k)), a.v[k]);
     return r;
 }
 
-/* The representative in [0, p), limbs < 2^51. The first carry leaves a < 2^255 + 2^223 < 2p - 19, so the quotient by p
- * is the bit that a + 19 carries out of 255 bits. */
+/* The representative in [0, p), limbs < 2^51. The carry leaves a < 2^255 + 2^223 < 2p - 19, so the quotient by p is the
+ * bit that a + 19 carries out of 255 bits. */
 IFMA_INLINE fe fe_canonical(fe a)
 {
     const __m512i mask = ALL(LIMB_MASK);
@@ -217,7 +226,6 @@ IFMA_INLINE fe fe_select(__mmask8 mask, fe a, fe b)
     return r;
 }
 
-/* in: tight. */
 IFMA_INLINE fe fe_abs(fe a)
 {
     return fe_select(fe_is_negative(a), a, fe_neg(a));
@@ -260,27 +268,27 @@ static IFMA void pair_sqr_mul(fe x[2], int n, const fe m[2])
     x[1] = fe_mul(b, m[1]);
 }
 
-/* r = z^((p - 5) / 8) = z^(2^252 - 3). r may not be z. A comment beside each step gives the exponent of x. */
+/* r = z^((p - 5) / 8) = z^(2^252 - 3); r may not be z. Beside each step stands the exponent that x has after it. */
 static IFMA void pair_pow_p58(fe r[2], const fe z[2])
 {
-    fe z2[2] = {fe_sqr(z[0]), fe_sqr(z[1])}, z9[2], x[2], y[2];
-    z9[0] = z2[0], z9[1] = z2[1];
-    pair_sqr_mul(z9, 2, z);                           /* 9 */
-    x[0] = fe_mul(z2[0], z9[0]), x[1] = fe_mul(z2[1], z9[1]); /* 11 */
-    pair_sqr_mul(x, 1, z9);                           /* 31 = 2^5 - 1 */
+    fe square[2] = {fe_sqr(z[0]), fe_sqr(z[1])};
+    fe z9[2] = {square[0], square[1]}, x[2], y[2];
+    pair_sqr_mul(z9, 2, z);
+    for (int k = 0; k < 2; k++) x[k] = fe_mul(square[k], z9[k]); /* 11 */
+    pair_sqr_mul(x, 1, z9);                                      /* 2^5 - 1 */
     y[0] = x[0], y[1] = x[1];
-    pair_sqr_mul(x, 5, y);                            /* 2^10 - 1 */
+    pair_sqr_mul(x, 5, y); /* 2^10 - 1 */
     r[0] = x[0], r[1] = x[1];
-    pair_sqr_mul(x, 10, r);                           /* 2^20 - 1 */
+    pair_sqr_mul(x, 10, r); /* 2^20 - 1 */
     y[0] = x[0], y[1] = x[1];
-    pair_sqr_mul(x, 20, y);                           /* 2^40 - 1 */
-    pair_sqr_mul(x, 10, r);                           /* 2^50 - 1 */
+    pair_sqr_mul(x, 20, y); /* 2^40 - 1 */
+    pair_sqr_mul(x, 10, r); /* 2^50 - 1 */
     r[0] = x[0], r[1] = x[1];
-    pair_sqr_mul(x, 50, r);                           /* 2^100 - 1 */
+    pair_sqr_mul(x, 50, r); /* 2^100 - 1 */
     y[0] = x[0], y[1] = x[1];
-    pair_sqr_mul(x, 100, y);                          /* 2^200 - 1 */
-    pair_sqr_mul(x, 50, r);                           /* 2^250 - 1 */
-    pair_sqr_mul(x, 2, z);                            /* 2^252 - 3 */
+    pair_sqr_mul(x, 100, y); /* 2^200 - 1 */
+    pair_sqr_mul(x, 50, r);  /* 2^250 - 1 */
+    pair_sqr_mul(x, 2, z);   /* 2^252 - 3 */
     r[0] = x[0], r[1] = x[1];
 }
 

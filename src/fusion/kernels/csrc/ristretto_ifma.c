@@ -1,26 +1,21 @@
 /* Ristretto255 (RFC 9496), eight rows at a time in the lanes of AVX-512 IFMA.
  *
- * The curve is -x^2 + y^2 = 1 + d x^2 y^2. Its addition law is complete, so no formula has an exceptional case.
- * Formulas: Hisil, Wong, Carter, Dawson, "Twisted Edwards Curves Revisited", 2008.
+ * A last vector of fewer than eight rows is filled up with zeros, which no step divides by or branches on; rows past
+ * the end are neither read nor written. Time and memory access depend on n alone.
  *
- * A last vector of fewer than eight rows is filled up with zeros, which no step divides by or branches on; rows past the
- * end are neither read nor written. Time and memory access depend on n alone.
- *
- * Every fe here is tight unless a comment says otherwise; field8x52.h defines the word.
+ * Where one chain of products would wait for itself, two vectors take turns: `pair_`.
  */
 #include "cpu.h"
 
 #if FUSION_IFMA
 
-#include "field8x52.h"
+#include "constant_time.h"
+#include "edwards8x52.h"
 
-#include <string.h>
-
-enum { LANES = 8, DIGITS = 64 };
+enum { DIGITS = 64 };
 
 /* RFC 9496 4.1 and, for the generator, RFC 8032 5.1; radix 2^51. */
 static const uint64_t D[5] = {0x34dca135978a3, 0x1a8283b156ebd, 0x5e7a26001c029, 0x739c663a03cbb, 0x52036cee2b6ff};
-static const uint64_t D2[5] = {0x69b9426b2f159, 0x35050762add7a, 0x3cf44c0038052, 0x6738cc7407977, 0x2406d9dc56dff};
 static const uint64_t SQRT_M1[5] = {0x61b274a0ea0b0, 0x0d5a5fc8f189d, 0x7ef5e9cbd0c60, 0x78595a6804c9e,
                                     0x2b8324804fc1d};
 static const uint64_t SQRT_AD_MINUS_ONE[5] = {0x7f6a0497b2e1b, 0x1836f0a97afd2, 0x7d747f6be7638, 0x456079e7e6498,
@@ -35,198 +30,6 @@ static const uint64_t BASE_X[5] = {0x62d608f25d51a, 0x412a4b4f6592a, 0x75b7171a4
                                    0x216936d3cd6e5};
 static const uint64_t BASE_Y[5] = {0x6666666666658, 0x4cccccccccccc, 0x1999999999999, 0x3333333333333,
                                    0x6666666666666};
-
-/* x = X/Z, y = Y/Z, xy = T/Z. */
-typedef struct {
-    fe x, y, z, t;
-} point;
-
-/* x = e/f, y = g/h: what an addition or a doubling yields before its last four products. */
-typedef struct {
-    fe e, f, g, h;
-} ratio;
-
-/* Y + X, Y - X, Z, T: the left operand of an addition. */
-typedef struct {
-    fe sum, difference, z, t;
-} left;
-
-/* Y + X, Y - X, 2Z, 2dT: the right operand. An fe here may come from fe_neg. */
-typedef struct {
-    fe sum, difference, z2, t2d;
-} right;
-
-/* A right operand with Z = 1. */
-typedef struct {
-    fe sum, difference, t2d;
-} right_affine;
-
-/* --- rows --- */
-
-/* Lane j of w[i] and lane i of w[j] change places. */
-IFMA_INLINE void transpose(__m512i w[8])
-{
-    __m512i t[8];
-    for (int i = 0; i < 8; i += 2) {
-        t[i] = _mm512_unpacklo_epi64(w[i], w[i + 1]);
-        t[i + 1] = _mm512_unpackhi_epi64(w[i], w[i + 1]);
-    }
-    /* t[0], t[2], t[4], t[6] hold the even words of two rows each in four pairs, t[1], t[3], ... the odd words. */
-    for (int i = 0; i < 2; i++) {
-        const __m512i low03 = _mm512_shuffle_i64x2(t[i], t[i + 2], 0x44);
-        const __m512i low47 = _mm512_shuffle_i64x2(t[i + 4], t[i + 6], 0x44);
-        const __m512i high03 = _mm512_shuffle_i64x2(t[i], t[i + 2], 0xee);
-        const __m512i high47 = _mm512_shuffle_i64x2(t[i + 4], t[i + 6], 0xee);
-        w[i] = _mm512_shuffle_i64x2(low03, low47, 0x88);
-        w[i + 2] = _mm512_shuffle_i64x2(low03, low47, 0xdd);
-        w[i + 4] = _mm512_shuffle_i64x2(high03, high47, 0x88);
-        w[i + 6] = _mm512_shuffle_i64x2(high03, high47, 0xdd);
-    }
-}
-
-/* Words 0 to 3 of `rows` <= 8 rows of 32 bytes. */
-IFMA_INLINE void load32(__m512i w[8], const uint8_t *bytes, size_t rows)
-{
-    for (size_t j = 0; j < LANES; j++)
-        w[j] = j < rows ? _mm512_zextsi256_si512(_mm256_loadu_si256((const void *)(bytes + 32 * j)))
-                        : _mm512_setzero_si512();
-    transpose(w);
-}
-
-/* Words 0 to 7 of `rows` <= 8 rows, `stride` bytes apart. */
-IFMA_INLINE void load64(__m512i w[8], const uint8_t *bytes, size_t stride, size_t rows)
-{
-    for (size_t j = 0; j < LANES; j++)
-        w[j] = j < rows ? _mm512_loadu_si512(bytes + stride * j) : _mm512_setzero_si512();
-    transpose(w);
-}
-
-IFMA_INLINE void store32(uint8_t *bytes, fe a, size_t rows)
-{
-    __m512i w[8];
-    fe_to_words(w, a);
-    for (int i = 4; i < 8; i++) w[i] = _mm512_setzero_si512();
-    transpose(w);
-    for (size_t j = 0; j < LANES; j++)
-        if (j < rows) _mm256_storeu_si256((void *)(bytes + 32 * j), _mm512_castsi512_si256(w[j]));
-}
-
-IFMA_INLINE void store64(uint8_t *bytes, size_t stride, fe a, fe b, size_t rows)
-{
-    __m512i w[8];
-    fe_to_words(w, a);
-    fe_to_words(w + 4, b);
-    transpose(w);
-    for (size_t j = 0; j < LANES; j++)
-        if (j < rows) _mm512_storeu_si512(bytes + stride * j, w[j]);
-}
-
-static IFMA void load_points(point *p, const uint8_t *bytes, size_t rows)
-{
-    __m512i w[8];
-    load64(w, bytes, FUSION_POINT_BYTES, rows);
-    p->x = fe_from_words(w);
-    p->y = fe_from_words(w + 4);
-    load64(w, bytes + 64, FUSION_POINT_BYTES, rows);
-    p->z = fe_from_words(w);
-    p->t = fe_from_words(w + 4);
-}
-
-static IFMA void store_points(uint8_t *bytes, const point *p, size_t rows)
-{
-    store64(bytes, FUSION_POINT_BYTES, p->x, p->y, rows);
-    store64(bytes + 64, FUSION_POINT_BYTES, p->z, p->t, rows);
-}
-
-/* How much of a vector is there from row `at` <= n on. */
-static inline size_t rows_from(size_t at, size_t n)
-{
-    return n - at < LANES ? n - at : LANES;
-}
-
-/* The first row of the second vector of a pair; n, with no rows, if there is none. */
-static inline size_t second(size_t at, size_t n)
-{
-    return n - at < LANES ? n : at + LANES;
-}
-
-/* A store that the compiler may not drop. */
-static void wipe(void *secret, size_t bytes)
-{
-    memset(secret, 0, bytes);
-    __asm__ volatile("" : : "r"(secret) : "memory");
-}
-
-/* --- points --- */
-
-IFMA_INLINE point point_from_ratio(ratio r)
-{
-    return (point){fe_mul(r.e, r.h), fe_mul(r.g, r.f), fe_mul(r.f, r.h), fe_mul(r.e, r.g)};
-}
-
-IFMA_INLINE left left_from_ratio(ratio r)
-{
-    const wide x = fe_mul_wide(r.e, r.h), y = fe_mul_wide(r.g, r.f);
-    return (left){fe_carry(wide_add(y, x)), fe_carry(wide_sub(y, x)), fe_mul(r.f, r.h), fe_mul(r.e, r.g)};
-}
-
-IFMA_INLINE left left_from_point(point p)
-{
-    return (left){fe_add(p.y, p.x), fe_sub(p.y, p.x), p.z, p.t};
-}
-
-IFMA_INLINE right right_from_point(point p)
-{
-    return (right){fe_add(p.y, p.x), fe_sub(p.y, p.x), fe_add(p.z, p.z), fe_mul(p.t, fe_constant(D2))};
-}
-
-/* Columns: c, d < 2^60.1, so sums < 2^61.1 and differences < 2^60.1 + 2^61 < 2^62. */
-IFMA_INLINE ratio ratio_from_products(wide a, wide b, wide c, wide d)
-{
-    return (ratio){fe_carry(wide_sub(b, a)), fe_carry(wide_add(d, c)), fe_carry(wide_add(b, a)),
-                   fe_carry(wide_sub(d, c))};
-}
-
-IFMA_INLINE ratio add(left p, right q)
-{
-    return ratio_from_products(fe_mul_wide(p.difference, q.difference), fe_mul_wide(p.sum, q.sum),
-                               fe_mul_wide(p.t, q.t2d), fe_mul_wide(p.z, q.z2));
-}
-
-IFMA_INLINE ratio add_affine(left p, right_affine q)
-{
-    const wide z = fe_widen(p.z);
-    return ratio_from_products(fe_mul_wide(p.difference, q.difference), fe_mul_wide(p.sum, q.sum),
-                               fe_mul_wide(p.t, q.t2d), wide_add(z, z));
-}
-
-/* e = 2XY, g = Y^2 + X^2, f = Y^2 - X^2 (= Z^2 + dT^2 on the curve), h = 2Z^2 - f. T is not needed.
- * Columns: h < 3 * 2^60.1 + 2^61 < 2^63. */
-IFMA_INLINE ratio twice(fe x, fe y, fe z)
-{
-    const wide xx = fe_sqr_wide(x), yy = fe_sqr_wide(y), zz = fe_sqr_wide(z), xy = fe_mul_wide(x, y);
-    return (ratio){fe_carry(wide_add(xy, xy)), fe_carry(wide_sub(yy, xx)), fe_carry(wide_add(yy, xx)),
-                   fe_carry(wide_sub(wide_add(wide_add(zz, zz), xx), yy))};
-}
-
-/* r = 16 r. The products of the two vectors take turns: each waits for the one before of its own vector only. */
-static IFMA void pair_times16(ratio r[2])
-{
-    for (int i = 0; i < 4; i++) {
-        fe x[2], y[2], z[2];
-        for (int k = 0; k < 2; k++) {
-            x[k] = fe_mul(r[k].e, r[k].h);
-            y[k] = fe_mul(r[k].g, r[k].f);
-            z[k] = fe_mul(r[k].f, r[k].h);
-        }
-        for (int k = 0; k < 2; k++) r[k] = twice(x[k], y[k], z[k]);
-    }
-}
-
-IFMA_INLINE ratio identity_ratio(void)
-{
-    return (ratio){fe_small(0), fe_small(1), fe_small(1), fe_small(1)};
-}
 
 /* --- square roots --- */
 
@@ -279,7 +82,7 @@ static IFMA void pair_map(point p[2], const fe t[2])
     pair_sqrt_ratio(s, square, u, v);
     for (int k = 0; k < 2; k++) {
         const fe other = fe_neg(fe_abs(fe_mul(s[k], t[k])));
-        const fe root = fe_select(square[k], other, s[k]); /* may come from fe_neg */
+        const fe root = fe_select(square[k], other, s[k]);
         const fe c = fe_select(square[k], r[k], fe_neg(one));
         const fe n = fe_sub(fe_mul(fe_mul(c, fe_sub(r[k], one)), fe_constant(D_MINUS_ONE_SQ)), v[k]);
         const fe rr = fe_sqr(root);
@@ -308,7 +111,7 @@ static IFMA void decode(uint8_t *points, uint8_t *valid, const uint8_t *encoding
 {
     const fe zero = fe_small(0), one = fe_small(1);
     for (size_t i = 0; i < n; i += 2 * LANES) {
-        const size_t at[2] = {i, second(i, n)};
+        const size_t at[2] = {i, row_at(i + LANES, n)};
         fe s[2], u1[2], u2[2], v[2], vu22[2], root[2];
         __mmask8 ok[2], square[2];
         for (int k = 0; k < 2; k++) {
@@ -348,7 +151,7 @@ static IFMA void encode(uint8_t *encodings, const uint8_t *points, size_t n)
 {
     const fe sqrt_m1 = fe_constant(SQRT_M1);
     for (size_t i = 0; i < n; i += 2 * LANES) {
-        const size_t at[2] = {i, second(i, n)};
+        const size_t at[2] = {i, row_at(i + LANES, n)};
         point p[2];
         fe u1[2], u2[2], u1u22[2], root[2];
         __mmask8 square[2]; /* always, for a point of the curve */
@@ -384,8 +187,8 @@ static void recode(int8_t digits[DIGITS], const uint8_t scalar[32])
     }
 }
 
-/* digit times the point of table[0], of which table[j] is the (j + 1)-fold. The digit is secret: every entry is read in
- * full and masked. */
+/* digit times the point of table[0], of which table[j] is the (j + 1)-fold. The digit is secret: every entry is read
+ * in full and masked. */
 IFMA_INLINE right multiple(const right table[8], int digit)
 {
     const __m512i signed_digit = ALL(digit), size = _mm512_abs_epi64(signed_digit);
@@ -408,9 +211,11 @@ IFMA_INLINE right multiple(const right table[8], int digit)
                    fe_select(negative, r.t2d, fe_neg(r.t2d))};
 }
 
+/* r = the scalar of the digits times p. */
 static IFMA void pair_times_scalar(ratio r[2], const point p[2], const int8_t digits[DIGITS])
 {
     right table[2][8];
+    left l[2];
     for (int k = 0; k < 2; k++) {
         point multiple_of_p = p[k];
         table[k][0] = right_from_point(p[k]);
@@ -421,11 +226,11 @@ static IFMA void pair_times_scalar(ratio r[2], const point p[2], const int8_t di
         r[k] = identity_ratio();
     }
     for (int i = DIGITS - 1; i >= 0; i--) {
-        left l[2];
         if (i != DIGITS - 1) pair_times16(r);
         for (int k = 0; k < 2; k++) l[k] = left_from_ratio(r[k]);
         for (int k = 0; k < 2; k++) r[k] = add(l[k], multiple(table[k], digits[i]));
     }
+    wipe(l, sizeof l); /* projective coordinates of a product say more about the scalar than the product does */
 }
 
 static IFMA void multiply(uint8_t *out, const uint8_t *points, const uint8_t scalar[32], size_t n)
@@ -435,7 +240,7 @@ static IFMA void multiply(uint8_t *out, const uint8_t *points, const uint8_t sca
     ratio r[2];
     recode(digits, scalar);
     for (size_t i = 0; i < n; i += 2 * LANES) {
-        const size_t at[2] = {i, second(i, n)};
+        const size_t at[2] = {i, row_at(i + LANES, n)};
         for (int k = 0; k < 2; k++) load_points(&p[k], points + FUSION_POINT_BYTES * at[k], rows_from(at[k], n));
         pair_times_scalar(r, p, digits);
         for (int k = 0; k < 2; k++) {
@@ -444,7 +249,7 @@ static IFMA void multiply(uint8_t *out, const uint8_t *points, const uint8_t sca
         }
     }
     wipe(digits, sizeof digits);
-    wipe(p, sizeof p); /* projective coordinates of a product say more about the scalar than the product does */
+    wipe(p, sizeof p); /* as in pair_times_scalar */
     wipe(r, sizeof r);
 }
 
@@ -454,7 +259,7 @@ static void halve(uint8_t half[32], const uint8_t scalar[32])
     static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2,
                                       0xde, 0xf9, 0xde, 0x14, 0,    0,    0,    0,    0,    0,    0,    0,
                                       0,    0,    0,    0,    0,    0,    0,    0x10};
-    const unsigned odd = 0u - (scalar[0] & 1u);
+    const unsigned odd = (unsigned)ct_hide(0u - (uint64_t)(scalar[0] & 1));
     unsigned sum = 0;
     for (int i = 0; i < 32; i++) {
         sum += scalar[i] + (order[i] & odd);
@@ -466,9 +271,10 @@ static void halve(uint8_t half[32], const uint8_t scalar[32])
 
 /* The encoding of 2P for the ratio e, f, g, h of 2P, from 1/(efgh).
  *
- * With X = eh, Y = gf, Z = fh, T = eg the curve equation gives h^2 - g^2 = (a - d) e^2. Then u1 u2^2 of RFC 9496 4.3.2 is
- * (a - d) (e^2 f^2 g h)^2, whose inverse square root is INVSQRT_A_MINUS_D / (e^2 f^2 g h), up to a sign that cancels:
- * no square root is left to take. Its den1 and den2 become sqrt(a - d) / (gh) and INVSQRT_A_MINUS_D / (ef), and
+ * With X = eh, Y = gf, Z = fh, T = eg the curve equation gives h^2 - g^2 = (a - d) e^2. Then u1 u2^2 of RFC 9496 4.3.2
+ * is (a - d) (e^2 f^2 g h)^2, whose inverse square root is INVSQRT_A_MINUS_D / (e^2 f^2 g h), up to a sign that
+ * cancels: no square root is left to take. Its den1 and den2 become sqrt(a - d) / (gh) and INVSQRT_A_MINUS_D / (ef),
+ * and
  *   s = | INVSQRT_A_MINUS_D (h - (+-g)) / e |           or, rotated,  s = | (f - (+-ie)) / g |.
  * efgh = 0 only if e = 0 or g = 0, and then 2P is the identity's class: an inverse of 0 gives s = 0, as it should. */
 IFMA_INLINE fe encode_ratio(ratio r, fe inverse)
@@ -482,8 +288,8 @@ IFMA_INLINE fe encode_ratio(ratio r, fe inverse)
     fe y = fe_select(rotate, r.g, fe_mul(i, r.e));
     y = fe_select(fe_is_negative(fe_mul(x, z_inverse)), y, fe_neg(y));
     const fe factor = fe_select(rotate, fe_constant(INVSQRT_A_MINUS_D), fe_small(1));
-    const fe denominator = fe_mul(fe_select(rotate, r.g, r.e), t_inverse);
-    return fe_abs(fe_mul(fe_mul(factor, fe_sub(z, y)), denominator));
+    const fe reciprocal = fe_mul(fe_select(rotate, r.g, r.e), t_inverse); /* 1/e, rotated 1/g */
+    return fe_abs(fe_mul(fe_mul(factor, fe_sub(z, y)), reciprocal));
 }
 
 /* efgh, with 1 in the place of 0: a zero would spoil the common inverse of the block. */
@@ -510,7 +316,7 @@ static IFMA void multiply_encode(uint8_t *encodings, const uint8_t *points, cons
         __mmask8 zero;
         size_t vectors = 0;
         for (size_t i = start; i < n && vectors < BLOCK; i += 2 * LANES) {
-            const size_t at[2] = {i, second(i, n)};
+            const size_t at[2] = {i, row_at(i + LANES, n)};
             for (int k = 0; k < 2; k++) load_points(&p[k], points + FUSION_POINT_BYTES * at[k], rows_from(at[k], n));
             pair_times_scalar(r, p, digits);
             for (int k = 0; k < 2; k++, vectors++) {
@@ -522,7 +328,7 @@ static IFMA void multiply_encode(uint8_t *encodings, const uint8_t *points, cons
         }
         invert(&inverse, &product);
         while (vectors-- > 0) {
-            const size_t at = vectors % 2 ? second(start + LANES * (vectors - 1), n) : start + LANES * vectors;
+            const size_t at = row_at(start + LANES * vectors, n);
             const fe here = denominator(twofold[vectors], &zero);
             const fe mine = fe_select(zero, fe_mul(inverse, before[vectors]), fe_small(0));
             store32(encodings + 32 * at, encode_ratio(twofold[vectors], mine), rows_from(at, n));
@@ -531,7 +337,7 @@ static IFMA void multiply_encode(uint8_t *encodings, const uint8_t *points, cons
     }
     wipe(half, sizeof half);
     wipe(digits, sizeof digits);
-    wipe(p, sizeof p); /* as in multiply */
+    wipe(p, sizeof p); /* as in pair_times_scalar */
     wipe(r, sizeof r);
     wipe(twofold, sizeof twofold);
     wipe(before, sizeof before);
@@ -540,9 +346,6 @@ static IFMA void multiply_encode(uint8_t *encodings, const uint8_t *points, cons
 /* Lane j of row i holds (j + 1) 256^i times the generator, so that one permutation within a register looks up eight
  * digits at once: nothing is read from memory at a secret place. */
 static right_affine base_table[DIGITS / 2];
-
-/* When the library is loaded, before there are threads; about 0.1 ms. */
-__attribute__((constructor)) static void make_base_table(void);
 
 static IFMA void fill_base_table(void)
 {
@@ -568,7 +371,8 @@ static IFMA void fill_base_table(void)
     }
 }
 
-static void make_base_table(void)
+/* When the library is loaded, before there are threads; about 0.1 ms. */
+__attribute__((constructor)) static void make_base_table(void)
 {
     if (fusion_cpu_has_ifma()) fill_base_table();
 }
@@ -616,7 +420,7 @@ static IFMA void multiply_base(uint8_t *out, const uint8_t *scalars, size_t n)
     }
     wipe(digits, sizeof digits);
     wipe(w, sizeof w);
-    wipe(&p, sizeof p); /* as in multiply */
+    wipe(&p, sizeof p); /* as in pair_times_scalar */
     wipe(r, sizeof r);
 }
 

@@ -22,7 +22,8 @@ static const uint32_t H0[8] = {
 static inline uint32_t rotate(uint32_t x, int n) { return x >> n | x << (32 - n); }
 
 /* One round of 6.2.2, step 3. Instead of moving eight variables down by one, the caller names them in turn. */
-static inline void step(uint32_t a, uint32_t b, uint32_t c, uint32_t *d, uint32_t e, uint32_t f, uint32_t g, uint32_t *h, uint32_t input)
+static inline void step(uint32_t a, uint32_t b, uint32_t c, uint32_t *d, uint32_t e, uint32_t f, uint32_t g, uint32_t *h,
+                        uint32_t input)
 {
     uint32_t t1 = *h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + (g ^ (e & (f ^ g))) + input;
     *d += t1;

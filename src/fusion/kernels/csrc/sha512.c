@@ -35,7 +35,8 @@ static const uint64_t H0[8] = {
 static inline uint64_t rotate(uint64_t x, int n) { return x >> n | x << (64 - n); }
 
 /* One round of 6.4.2, step 3. Instead of moving eight variables down by one, the caller names them in turn. */
-static inline void step(uint64_t a, uint64_t b, uint64_t c, uint64_t *d, uint64_t e, uint64_t f, uint64_t g, uint64_t *h, uint64_t input)
+static inline void step(uint64_t a, uint64_t b, uint64_t c, uint64_t *d, uint64_t e, uint64_t f, uint64_t g, uint64_t *h,
+                        uint64_t input)
 {
     uint64_t t1 = *h + (rotate(e, 14) ^ rotate(e, 18) ^ rotate(e, 41)) + (g ^ (e & (f ^ g))) + input;
     *d += t1;

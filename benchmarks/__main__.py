@@ -1,0 +1,124 @@
+"""``python -m benchmarks kernels|channel|psi``: our figures beside the peers', from a checkout."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks import BenchmarkError
+from benchmarks.measure import sizes
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one benchmark and return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        found = _measure(options)
+        if getattr(options, "plot", None) is not None:
+            from benchmarks import plot
+
+            plot.draw(found, options.plot)
+    except BenchmarkError as error:
+        return _fail(type(error).__name__, str(error), as_json=options.json)
+    except ImportError as error:
+        # a checkout without its kernel, or an environment without the development packages
+        return _fail("ImportError", f"{error}; use the development environment", as_json=options.json)
+    except KeyboardInterrupt:
+        return _fail("Interrupted", "interrupted", as_json=options.json, code=130)
+    if options.json:
+        sys.stdout.write(json.dumps(found) + "\n")
+    else:
+        from benchmarks import show
+
+        show.table(found)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, allow_abbrev=False)
+    names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    common.add_argument("--repeat", type=_positive, default=3, metavar="TIMES", help="turns that each takes (3)")
+    common.add_argument("--json", action="store_true", help="print one JSON object")
+    add = {
+        name: names.add_parser(name, parents=[common], help=text, description=text, allow_abbrev=False)
+        for name, text in (
+            ("kernels", "curve and hash operations over arrays, one core"),
+            ("channel", "what TLS between two processes carries, beside bare sockets"),
+            ("psi", "set intersection between two processes, from file to file"),
+        )
+    }
+    for name in ("kernels", "psi"):
+        add[name].add_argument("--plot", type=_svg, metavar="FILE.svg", help="draw the result as well")
+    add["kernels"].add_argument("--n", default="2^13", help="rows (2^13)")
+    add["kernels"].add_argument("--against", default="", metavar="PEER", help="libsodium")
+    add["channel"].add_argument("--n", default="2^29", help="bytes in all (2^29)")
+    add["psi"].add_argument("--n", default="2^16", help="rows of each party; several as 2^10,2^12,2^14 (2^16)")
+    add["psi"].add_argument("--learn", choices=("both", "one"), default="both", help="who gets the result (both)")
+    add["psi"].add_argument("--against", default="", metavar="PEER,...", help="secretflow, openmined")
+    add["psi"].add_argument(
+        "--python", type=Path, metavar="FILE", help="the Python that makes the peers' environments (this one)"
+    )
+    return parser
+
+
+def _measure(options: argparse.Namespace) -> dict[str, Any]:
+    several = sizes(options.n)
+    if len(several) > 1 and options.name != "psi":
+        raise BenchmarkError(f"{options.name} takes one size at a time")
+    # what a benchmark needs is imported by that benchmark only
+    if options.name == "kernels":
+        from benchmarks import kernels
+
+        return kernels.benchmark(several[0], repeat=options.repeat, against=_peers(options.against, kernels.PEERS))
+    if options.name == "channel":
+        from benchmarks import channel
+
+        return channel.benchmark(several[0], repeat=options.repeat)
+    from benchmarks import psi
+
+    return psi.benchmark(
+        several,
+        learn=options.learn,
+        repeat=options.repeat,
+        against=_peers(options.against, psi.PEERS),
+        python=options.python,
+    )
+
+
+def _peers(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    wanted = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    for name in wanted:
+        if name not in known:
+            raise BenchmarkError(f"no peer {name!r} for this benchmark; there is {', '.join(known)}")
+    return wanted
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 1000")
+    return int(text)
+
+
+def _svg(text: str) -> Path:
+    path = Path(text)
+    if path.suffix != ".svg" or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{text!r} must end in .svg, in a folder that exists and is writable")
+    return path
+
+
+def _fail(error: str, message: str, *, as_json: bool, code: int = 1) -> int:
+    if as_json:
+        sys.stdout.write(json.dumps({"error": error, "message": message}) + "\n")
+    sys.stderr.write(f"benchmarks: {message}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""What runs inside a process that takes part in a benchmark. Standard library only: peers' environments use it too.
+
+    @contextlib.contextmanager
+    def prepare(job):           # imports, connections: before the clock starts
+        with connect(job) as peer:
+            yield lambda: {"rows": work(peer)}
+
+    if __name__ == "__main__":
+        child.play(prepare)
+
+The parent gives the job as JSON in the first argument, hears ``ready``, answers ``go``, and gets the result with the
+moments of beginning and end on the clock that all processes of a machine share.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Prepare", "play"]
+
+Prepare = Callable[[dict[str, Any]], contextlib.AbstractContextManager[Callable[[], dict[str, Any]]]]
+
+
+def play(prepare: Prepare) -> None:
+    """Take part once, and exit."""
+    # what libraries print is not ours to send
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def tell(kind: str, content: dict[str, Any]) -> None:
+        answers.write(json.dumps({kind: content}) + "\n")
+        answers.flush()
+
+    go = threading.Event()
+    threading.Thread(target=_listen, args=(go,), daemon=True).start()
+    try:
+        with prepare(json.loads(sys.argv[1])) as run:
+            tell("ready", {})
+            go.wait()
+            cpu = time.process_time()
+            began = time.monotonic()
+            result = run()
+            ended = time.monotonic()
+            tell(
+                "result",
+                {
+                    **result,
+                    "began": began,
+                    "ended": ended,
+                    "cpu_seconds": time.process_time() - cpu,
+                    "peak_mb": _peak_mb(),
+                },
+            )
+    except BaseException as error:
+        traceback.print_exc()
+        tell("failure", {"error": type(error).__name__, "message": " ".join(str(error).split())})
+        sys.exit(1)
+
+
+def _peak_mb() -> float:
+    """Most memory held so far. Not from getrusage: its figure begins with that of the parent before exec."""
+    status = Path("/proc/self/status").read_text("utf-8")
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
+
+
+def _listen(go: threading.Event) -> None:
+    """Hear the word to go; the end of stdin says that the parent is gone."""
+    for _ in sys.stdin:
+        go.set()
+    os._exit(1)

@@ -1,0 +1,84 @@
+"""Children start together, end whatever happens, and failures have a reason."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks import BenchmarkError, children
+from benchmarks.children import Child, Report, elapsed, free_ports, run_together
+from benchmarks.psi_party import phases
+
+STUB = "tests.benchmarks.stub_child"
+
+
+def stub(does: str, **more: object) -> Child:
+    return Child(STUB, {"does": does, **more})
+
+
+def descendants_of_this_process() -> set[str]:
+    own = set()
+    for status in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if STUB in status.read_text().split("\0"):
+                own.add(status.parent.name)
+        except OSError:
+            continue
+    return own
+
+
+def test_children_start_together_and_report() -> None:
+    reports = run_together({"a": stub("answer", answer=1), "b": stub("answer", answer=[2])}, seconds=30)
+    assert {name: report.details for name, report in reports.items()} == {"a": {"answer": 1}, "b": {"answer": [2]}}
+    for report in reports.values():
+        assert report.began <= report.ended
+        assert report.cpu_seconds >= 0
+        assert 1 < report.peak_mb < 500
+
+
+def test_elapsed_is_from_the_first_beginning_to_the_last_end() -> None:
+    assert elapsed({"a": Report(10.0, 12.0, 0, 0), "b": Report(11.0, 14.5, 0, 0)}) == 4.5
+
+
+def test_phases_add_up_and_join() -> None:
+    changes = [(1.0, "read"), (3.0, "work"), (4.0, "read"), (4.5, "write"), (6.0, "")]
+    assert phases(changes) == {"read": 2.5, "work": 1.0, "write": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("does", "message"),
+    [
+        ("refuse", r"a: ValueError not today"),
+        ("die", r"a: its process ended \(exit code 7\): the last words"),
+    ],
+)
+def test_a_failure_has_a_reason_and_leaves_nobody_behind(does: str, message: str) -> None:
+    with pytest.raises(BenchmarkError, match=message):
+        run_together({"a": stub(does), "b": stub("answer")}, seconds=30)
+    assert not descendants_of_this_process()
+
+
+def test_the_cause_is_named_and_not_its_consequence() -> None:
+    with pytest.raises(BenchmarkError, match="b: its process ended"):
+        run_together({"a": stub("follow"), "b": stub("die")}, seconds=30)
+
+
+def test_a_child_that_hangs_is_ended() -> None:
+    began = time.monotonic()
+    with pytest.raises(BenchmarkError, match=r"^b: no result after 1 s$"):
+        run_together({"a": stub("answer"), "b": stub("hang")}, seconds=1)
+    assert time.monotonic() - began < 30
+    assert not descendants_of_this_process()
+
+
+def test_a_child_that_is_never_ready_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "_READY", 2.0)
+    with pytest.raises(BenchmarkError, match="b: no ready after 2 s"):
+        run_together({"a": stub("answer"), "b": stub("be late")}, seconds=30)
+    assert not descendants_of_this_process()
+
+
+def test_ports_are_different() -> None:
+    assert len(set(free_ports(5))) == 5

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from fusion.channel import tls
+
+from .parties import Keys
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    return Keys.make(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(params=["memory", "tls"])
+def transport(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heartbeats so frequent that a deadline of a third of a second means something."""
+    monkeypatch.setattr(tls, "HEARTBEAT", 0.05)
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_stays() -> Iterator[None]:
+    yield
+    until = time.monotonic() + 5
+    while left := [thread.name for thread in threading.enumerate() if thread.name.startswith("fusion-")]:
+        assert time.monotonic() < until, f"threads stay: {left}"
+        time.sleep(0.02)
