@@ -50,6 +50,16 @@ int main(int argc, char **argv)
     if (fusion_cpu_has_avx2()) /* the widest vectors that valgrind knows */
         fusion_expand_message_xmd(&fusion_sha512_avx2, out, 64, encodings, 32, (const uint8_t *)"tag", 3, N);
 #endif
+
+    const fusion_aes *aes = &fusion_aes_portable;
+    const fusion_gf128 *gf128 = &fusion_gf128_portable;
+    uint8_t round_keys[AES128_ROUND_KEYS];
+    fusion_aes128_expand(round_keys, scalars);
+    aes->encrypt(out, uniform, round_keys, 2 * N + 1);
+    aes->compress(out, out, round_keys, 2 * N);
+    gf128->multiply(out, out, uniform, 2 * N);
+    gf128->scale(out, out, scalars, 2 * N);
+    gf128->scale_add(out, uniform, scalars, 2 * N);
     show(out, sizeof out);
     printf("done\n");
     return 0;

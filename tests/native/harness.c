@@ -3,11 +3,15 @@
  * A line is an operation and its fields, inputs and expected results, hexadecimal, "-" for empty. Every buffer is a
  * heap block of exactly its size, so that one byte read or written past an end is caught. Prints the number of checks
  * made; on a difference prints the line and exits with 1. */
+#define _POSIX_C_SOURCE 200112L /* posix_memalign */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "aes.h"
+#include "gf128.h"
 #include "hashing.h"
+#include "okvs.h"
 #include "sha512.h"
 #include "variants.h"
 
@@ -245,6 +249,85 @@ static void run_columns(const fusion_sha256 *sha, const block *f)
     free((void *)offsets[1]);
 }
 
+/* --- blocks, each with every variant --- */
+
+/* aes KEY IN OUT, encrypted into another place and in place */
+static void run_aes(const block *f)
+{
+    size_t n = f[1].size / AES_BLOCK;
+    uint8_t round_keys[AES128_ROUND_KEYS];
+    fusion_aes128_expand(round_keys, f[0].bytes);
+    const fusion_aes *aes;
+    for (int i = 0; (aes = fusion_aes_variant(i)); i++) {
+        block out = allocate(f[1].size), same = allocate(f[1].size);
+        aes->encrypt(out.bytes, f[1].bytes, round_keys, n);
+        expect("aes", out, f[2]);
+        if (same.size) memcpy(same.bytes, f[1].bytes, same.size);
+        aes->compress(same.bytes, same.bytes, round_keys, n);
+        for (size_t k = 0; k < same.size; k++) same.bytes[k] ^= f[1].bytes[k];
+        expect("aes compress", same, f[2]);
+    }
+}
+
+/* gf128 A B PRODUCTS SCALED: A * B row by row, and A times the element at the end of B, which has one row more */
+static void run_gf128(const block *f)
+{
+    size_t n = f[0].size / GF128_BYTES;
+    const uint8_t *factor = f[1].bytes + f[0].size;
+    const fusion_gf128 *gf128;
+    for (int i = 0; (gf128 = fusion_gf128_variant(i)); i++) {
+        block product = allocate(f[0].size), scaled = allocate(f[0].size), sum = allocate(f[0].size);
+        gf128->multiply(product.bytes, f[0].bytes, f[1].bytes, n);
+        expect("gf128 multiply", product, f[2]);
+        gf128->scale(scaled.bytes, f[0].bytes, factor, n);
+        expect("gf128 scale", scaled, f[3]);
+        if (sum.size) memset(sum.bytes, 0xa5, sum.size);
+        gf128->scale_add(sum.bytes, f[0].bytes, factor, n);
+        for (size_t k = 0; k < sum.size; k++) sum.bytes[k] ^= 0xa5;
+        expect("gf128 scale_add", sum, f[3]);
+    }
+}
+
+static void *words(size_t n)
+{
+    void *p = malloc(4 * n);
+    if (n && !p) fail("out of memory");
+    return p;
+}
+
+static uint8_t *scratch(size_t size)
+{
+    uint8_t *p = NULL;
+    if (posix_memalign((void **)&p, 64, size)) fail("out of memory");
+    return p;
+}
+
+/* okvs SEED BINS(1 byte) SLOTS(2 bytes) KEYS VALUES STORE: encodes and decodes; no STORE if encoding must fail */
+static void run_okvs(const block *f)
+{
+    uint32_t bins = f[1].bytes[0], slots = (uint32_t)f[2].bytes[0] << 8 | f[2].bytes[1];
+    size_t n = f[3].size / AES_BLOCK;
+    const fusion_aes *aes;
+    for (int i = 0; (aes = fusion_aes_variant(i)); i++) {
+        fusion_okvs okvs;
+        fusion_okvs_init(&okvs, f[0].bytes, bins, slots);
+        uint32_t *slot = words(n), *order = words(n), *first = words((size_t)bins * slots + 2);
+        uint8_t *encoding = scratch(fusion_okvs_encode_scratch(&okvs));
+        uint8_t *decoding = scratch(fusion_okvs_decode_scratch());
+        block store = allocate((size_t)OKVS_VALUE * OKVS_BLOCK * bins * (slots + OKVS_WORDS - 1));
+        block values = allocate(f[3].size);
+        fusion_okvs_slots(&okvs, aes, slot, f[3].bytes, n);
+        fusion_okvs_sort(&okvs, order, first, slot, n);
+        int failed = fusion_okvs_encode(&okvs, aes, store.bytes, f[3].bytes, f[4].bytes, order, first, encoding, 0,
+                                        bins);
+        if (failed != (f[5].size ? 0 : -1)) fail("okvs encode");
+        if (!failed) fusion_okvs_decode(&okvs, aes, values.bytes, f[3].bytes, store.bytes, order, decoding, 0, n);
+        expect("okvs store", store, failed ? store : f[5]);
+        expect("okvs values", values, failed ? values : f[4]);
+        free(slot), free(order), free(first), free(encoding), free(decoding);
+    }
+}
+
 /* Which operation a line names, and the kernel whose variants all run it. */
 static void run_operation(const char *name, const block *f)
 {
@@ -253,13 +336,15 @@ static void run_operation(const char *name, const block *f)
         void (*curve)(const fusion_ristretto *ops, const block *f);
         void (*sha256)(const fusion_sha256 *sha, const block *f);
         void (*sha512)(const fusion_sha512 *sha, const block *f);
+        void (*blocks)(const block *f); /* goes through the variants itself */
     } operations[] = {
         {"from_uniform", .curve = run_from_uniform}, {"decode", .curve = run_decode},
         {"multiply", .curve = run_multiply},         {"multiply_base", .curve = run_multiply_base},
         {"add", .curve = run_add},                   {"sha256", .sha256 = run_sha256},
         {"hmac", .sha256 = run_hmac},                {"rows", .sha256 = run_sha256_rows},
         {"columns", .sha256 = run_columns},          {"sha512", .sha512 = run_sha512},
-        {"expand", .sha512 = run_expand},
+        {"expand", .sha512 = run_expand},            {"aes", .blocks = run_aes},
+        {"gf128", .blocks = run_gf128},              {"okvs", .blocks = run_okvs},
     };
     for (size_t k = 0; k < sizeof operations / sizeof operations[0]; k++) {
         if (strcmp(name, operations[k].name)) continue;
@@ -269,6 +354,7 @@ static void run_operation(const char *name, const block *f)
         for (int i = 0; operations[k].curve && (curve = fusion_ristretto_variant(i)); i++) operations[k].curve(curve, f);
         for (int i = 0; operations[k].sha256 && (sha256 = fusion_sha256_variant(i)); i++) operations[k].sha256(sha256, f);
         for (int i = 0; operations[k].sha512 && (sha512 = fusion_sha512_variant(i)); i++) operations[k].sha512(sha512, f);
+        if (operations[k].blocks) operations[k].blocks(f);
         return;
     }
     fail("unknown operation");

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reference import expand, libsodium, vectors
+from reference import aes, expand, gf128, libsodium, okvs, vectors
 from reference.ristretto255 import ORDER
 
 HERE = Path(__file__).parent
@@ -128,7 +128,42 @@ def offsets(values: list[bytes]) -> bytes:
     return ends.astype("<i8").tobytes()
 
 
-@pytest.mark.parametrize("cases", [curve_cases, hash_cases, column_cases], ids=["curve", "hashes", "columns"])
+def block_cases() -> Iterator[str]:
+    source = np.random.default_rng(2)
+    for case in vectors.load("aes128.json")["tests"]:
+        yield line("aes", *(bytes.fromhex(case[field]) for field in ("key", "in", "out")))
+    for n in [*range(10), *range(31, 38), 64, 67]:
+        key, rows, factors = source.bytes(16), rows_of(source, n), rows_of(source, n + 1)
+        yield line("aes", key, b"".join(rows), b"".join(aes.encrypt(key, row) for row in rows))
+        a, b = ([int.from_bytes(row, "little") for row in part] for part in (rows, factors))
+        products = [gf128.multiply(x, y).to_bytes(16, "little") for x, y in zip(a, b, strict=False)]
+        scaled = [gf128.multiply(x, b[-1]).to_bytes(16, "little") for x in a]
+        yield line("gf128", b"".join(rows), b"".join(factors), b"".join(products), b"".join(scaled))
+
+
+def okvs_cases() -> Iterator[str]:
+    """Stores that hold little and much, of one bin and of several; then some that cannot be."""
+    source = np.random.default_rng(3)
+    for n, bins, slots in [(0, 1, 1), (1, 1, 1), (2, 3, 2), (130, 1, 1), (300, 1, 12), (300, 5, 3), (260, 20, 1)]:
+        keys, values, seed = rows_of(source, n), rows_of(source, n), source.bytes(16)
+        store = okvs.encode(seed, keys, values, bins, slots)
+        assert store is not None
+        yield okvs_line(seed, bins, slots, keys, values, store)
+    keys = rows_of(source, 500)
+    yield okvs_line(bytes(16), 1, 1, keys, keys, [])
+    yield okvs_line(bytes(16), 2, 9, [*keys[:20], keys[7]], keys[:21], [])
+
+
+def okvs_line(seed: bytes, bins: int, slots: int, keys: list[bytes], values: list[bytes], store: list[bytes]) -> str:
+    sizes = bytes([bins]), slots.to_bytes(2, "big")
+    return line("okvs", seed, *sizes, b"".join(keys), b"".join(values), b"".join(store))
+
+
+def rows_of(source: np.random.Generator, n: int) -> list[bytes]:
+    return [source.bytes(16) for _ in range(n)]
+
+
+@pytest.mark.parametrize("cases", [curve_cases, hash_cases, column_cases, block_cases, okvs_cases])
 def test_kernels_are_clean_under_sanitisers(harness, tmp_path, cases):
     lines = list(cases())
     result = run(harness, tmp_path, lines)

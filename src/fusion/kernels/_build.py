@@ -39,11 +39,43 @@ ffibuilder.cdef(
                                     size_t start, size_t n);
     void fusion_sha256_rows(const fusion_sha256 *sha, uint8_t *out, size_t out_width, const uint8_t *prefix,
                             size_t prefix_length, const uint8_t *rows, size_t width, size_t n);
+
+    typedef struct {
+        const char *name;
+        void (*encrypt)(uint8_t *out, const uint8_t *in, const uint8_t *round_keys, size_t n);
+        void (*compress)(uint8_t *out, const uint8_t *in, const uint8_t *round_keys, size_t n);
+    } fusion_aes;
+    const fusion_aes *fusion_aes_variant(int i);
+    void fusion_aes128_expand(uint8_t *round_keys, const uint8_t *key);
+
+    typedef struct {
+        const char *name;
+        void (*multiply)(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t n);
+        void (*scale)(uint8_t *out, const uint8_t *a, const uint8_t *s, size_t n);
+        void (*scale_add)(uint8_t *out, const uint8_t *a, const uint8_t *s, size_t n);
+    } fusion_gf128;
+    const fusion_gf128 *fusion_gf128_variant(int i);
+
+    typedef struct {
+        uint32_t bins, slots;
+        uint8_t round_keys[4][176];
+    } fusion_okvs;
+    void fusion_okvs_init(fusion_okvs *okvs, const uint8_t *seed, uint32_t bins, uint32_t slots);
+    void fusion_okvs_slots(const fusion_okvs *okvs, const fusion_aes *aes, uint32_t *slots, const uint8_t *keys,
+                           size_t n);
+    void fusion_okvs_sort(const fusion_okvs *okvs, uint32_t *order, uint32_t *first, const uint32_t *slots, size_t n);
+    size_t fusion_okvs_encode_scratch(const fusion_okvs *okvs);
+    size_t fusion_okvs_decode_scratch(void);
+    int fusion_okvs_encode(const fusion_okvs *okvs, const fusion_aes *aes, uint8_t *store, const uint8_t *keys,
+                           const uint8_t *values, const uint32_t *order, const uint32_t *first, uint8_t *scratch,
+                           size_t start, size_t stop);
+    void fusion_okvs_decode(const fusion_okvs *okvs, const fusion_aes *aes, uint8_t *values, const uint8_t *keys,
+                            const uint8_t *store, const uint32_t *order, uint8_t *scratch, size_t start, size_t stop);
     """
 )
 ffibuilder.set_source(
     "fusion.kernels._native",
-    '#include "hashing.h"\n#include "variants.h"\n',
+    '#include "gf128.h"\n#include "hashing.h"\n#include "okvs.h"\n#include "variants.h"\n',
     sources=[str(path) for path in sorted(CSRC.glob("*.c"))],
     depends=[str(path) for path in sorted(CSRC.glob("*.h"))],
     include_dirs=[str(CSRC)],
