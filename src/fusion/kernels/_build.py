@@ -71,11 +71,19 @@ ffibuilder.cdef(
                            size_t start, size_t stop);
     void fusion_okvs_decode(const fusion_okvs *okvs, const fusion_aes *aes, uint8_t *values, const uint8_t *keys,
                             const uint8_t *store, const uint32_t *order, uint8_t *scratch, size_t start, size_t stop);
+
+    void fusion_ggm_expand(const fusion_aes *aes, uint8_t *out, uint8_t *sums, const uint8_t *seeds,
+                           const uint8_t *keys, size_t leaves, size_t depth, size_t trees);
+    void fusion_ggm_puncture(const fusion_aes *aes, uint8_t *out, uint8_t *totals, const uint8_t *hints,
+                             const uint64_t *points, const uint8_t *keys, size_t leaves, size_t depth, size_t trees);
+    void fusion_ggm_place(uint8_t *out, const uint64_t *points, const uint8_t *values, size_t leaves, size_t trees);
+    void fusion_excode(const fusion_aes *aes, const fusion_gf128 *field, uint8_t *x, uint8_t *scratch,
+                       uint32_t *starts, const uint8_t *round_keys, const uint8_t *weights, size_t n);
     """
 )
 ffibuilder.set_source(
     "fusion.kernels._native",
-    '#include "gf128.h"\n#include "hashing.h"\n#include "okvs.h"\n#include "variants.h"\n',
+    "".join(f'#include "{name}.h"\n' for name in ("aes", "excode", "gf128", "ggm", "hashing", "okvs", "variants")),
     sources=[str(path) for path in sorted(CSRC.glob("*.c"))],
     depends=[str(path) for path in sorted(CSRC.glob("*.h"))],
     include_dirs=[str(CSRC)],
