@@ -48,7 +48,10 @@ Rows = npt.NDArray[np.uint8]
 
 
 class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="hello"):
-    """First words on a connection. ``probe`` only asks whether somebody answers."""
+    """First words on a connection. ``probe`` only asks whether somebody answers.
+
+    These fields are the same in every version, so that a difference in ``wire`` can be named.
+    """
 
     wire: int
     name: Word
