@@ -223,7 +223,11 @@ def damaged(offsets: list[int], data: bytes) -> pa.Array:
     return array
 
 
-@pytest.mark.parametrize("offsets", [[0, 9], [0, 5, 3, 8], [-1, 3], [0, 2**62], [9, 9], [0, -(2**63), 8]], ids=str)
+@pytest.mark.parametrize(
+    "offsets",
+    [[0, 9], [0, 5, 3, 8], [-1, 3], [0, 2**62], [9, 9], [0, -(2**63), 8], [0, 2**63 - 1, -(2**63), -1, 8]],
+    ids=str,
+)
 def test_damaged_offsets_never_reach_the_kernel(offsets):
     with pytest.raises(InputError, match="offsets are damaged"):
         hashing.hmac_columns(b"k", [damaged(offsets, b"12345678")])

@@ -243,11 +243,12 @@ static void make_multiples(cached table[8], const point *p)
 static point multiply_point(const point *p, const digits *d)
 {
     cached table[8], addend;
+    point q;
     make_multiples(table, p);
     select_multiple(&addend, table, d->digit[63]);
     completed c = point_add(&IDENTITY, &addend);
     for (int i = 62; i >= 0; i--) {
-        point q = to_point_without_t(&c);
+        q = to_point_without_t(&c);
         for (int k = 0; k < 3; k++) {
             c = point_double(&q);
             q = to_point_without_t(&c);
@@ -257,8 +258,12 @@ static point multiply_point(const point *p, const digits *d)
         select_multiple(&addend, table, d->digit[i]);
         c = point_add(&q, &addend);
     }
+    q = to_point(&c);
+    const point product = q;
     wipe(&addend, sizeof addend);
-    return to_point(&c);
+    wipe(&c, sizeof c); /* projective coordinates of a product say more about the scalar than the product does */
+    wipe(&q, sizeof q);
+    return product;
 }
 
 static void multiply(uint8_t *out, const uint8_t *points, const uint8_t scalar[32], size_t n)
@@ -269,6 +274,7 @@ static void multiply(uint8_t *out, const uint8_t *points, const uint8_t scalar[3
         point p = point_load(points + FUSION_POINT_BYTES * i);
         p = multiply_point(&p, &d);
         point_store(out + FUSION_POINT_BYTES * i, &p);
+        wipe(&p, sizeof p); /* as in multiply_point */
     }
     wipe(&d, sizeof d);
 }
@@ -335,6 +341,11 @@ static void encode_doubles(uint8_t *encodings, const point *points, size_t n)
         fe s = fe_mul(fe_mul(fe_sub(f_or_g, y), fe_mul(magic, h_or_e)), t_inv);
         fe_store(encodings + 32 * i, fe_abs(s));
     }
+    wipe(c, sizeof c); /* as in multiply_point */
+    wipe(t, sizeof t);
+    wipe(z, sizeof z);
+    wipe(both, sizeof both);
+    wipe(before, sizeof before);
 }
 
 static void multiply_encode(uint8_t *encodings, const uint8_t *points, const uint8_t scalar[32], size_t n)
@@ -351,6 +362,7 @@ static void multiply_encode(uint8_t *encodings, const uint8_t *points, const uin
             halves[i] = multiply_point(&halves[i], &d);
         }
         encode_doubles(encodings + 32 * start, halves, rows);
+        wipe(halves, sizeof halves); /* as in multiply_point */
     }
     wipe(half, sizeof half);
     wipe(&d, sizeof d);
@@ -391,6 +403,8 @@ static void multiply_base(uint8_t *out, const uint8_t *scalars, size_t n)
         point_store(out + FUSION_POINT_BYTES * i, &p);
     }
     wipe(&addend, sizeof addend);
+    wipe(&c, sizeof c); /* as in multiply_point */
+    wipe(&p, sizeof p);
     wipe(&d, sizeof d);
 }
 
