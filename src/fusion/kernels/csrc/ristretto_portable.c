@@ -208,6 +208,15 @@ static void to_digits(digits *d, const uint8_t scalar[32])
     d->digit[63] = (int8_t)(d->digit[63] + carry); /* at most 1 + 1 */
 }
 
+/* Clears the stack below the caller, where a function that has just returned, and those that it called, kept a scalar's
+ * digits and the projective coordinates of products, which say more about the scalar than the product does (Naccache,
+ * Smart, Stern, 2004), by name or because registers ran out. The deepest, multiply_base_rows, takes 42 KB. */
+static __attribute__((noinline)) void wipe_stack(void)
+{
+    uint8_t used[1 << 16];
+    wipe(used, sizeof used);
+}
+
 /* digit * P from the table P, 2P, ..., 8P; reads every entry. Entries are tight in t2d, so its negative is mid. */
 static inline void select_multiple(cached *out, const cached table[8], int8_t digit)
 {
@@ -243,12 +252,11 @@ static void make_multiples(cached table[8], const point *p)
 static point multiply_point(const point *p, const digits *d)
 {
     cached table[8], addend;
-    point q;
     make_multiples(table, p);
     select_multiple(&addend, table, d->digit[63]);
     completed c = point_add(&IDENTITY, &addend);
     for (int i = 62; i >= 0; i--) {
-        q = to_point_without_t(&c);
+        point q = to_point_without_t(&c);
         for (int k = 0; k < 3; k++) {
             c = point_double(&q);
             q = to_point_without_t(&c);
@@ -258,15 +266,11 @@ static point multiply_point(const point *p, const digits *d)
         select_multiple(&addend, table, d->digit[i]);
         c = point_add(&q, &addend);
     }
-    q = to_point(&c);
-    const point product = q;
-    wipe(&addend, sizeof addend);
-    wipe(&c, sizeof c); /* projective coordinates of a product say more about the scalar than the product does */
-    wipe(&q, sizeof q);
-    return product;
+    return to_point(&c);
 }
 
-static void multiply(uint8_t *out, const uint8_t *points, const uint8_t scalar[32], size_t n)
+static __attribute__((noinline)) void multiply_rows(uint8_t *out, const uint8_t *points, const uint8_t scalar[32],
+                                                    size_t n)
 {
     digits d;
     to_digits(&d, scalar);
@@ -274,9 +278,13 @@ static void multiply(uint8_t *out, const uint8_t *points, const uint8_t scalar[3
         point p = point_load(points + FUSION_POINT_BYTES * i);
         p = multiply_point(&p, &d);
         point_store(out + FUSION_POINT_BYTES * i, &p);
-        wipe(&p, sizeof p); /* as in multiply_point */
     }
-    wipe(&d, sizeof d);
+}
+
+static void multiply(uint8_t *out, const uint8_t *points, const uint8_t scalar[32], size_t n)
+{
+    multiply_rows(out, points, scalar, n);
+    wipe_stack();
 }
 
 /* half = scalar / 2 modulo the group order l: (scalar + l) / 2 for an odd scalar. */
@@ -290,7 +298,6 @@ static void halve_scalar(uint8_t half[32], const uint8_t scalar[32])
         carry = (uint64_t)(s >> 64);
     }
     for (int i = 0; i < 4; i++) fe_write64(half + 8 * i, sum[i] >> 1 | (i < 3 ? sum[i + 1] << 63 : 0));
-    wipe(sum, sizeof sum);
 }
 
 /* Rows that share one inversion; its 265 products weigh 4 a row, and the block 18 KB of stack. */
@@ -341,14 +348,10 @@ static void encode_doubles(uint8_t *encodings, const point *points, size_t n)
         fe s = fe_mul(fe_mul(fe_sub(f_or_g, y), fe_mul(magic, h_or_e)), t_inv);
         fe_store(encodings + 32 * i, fe_abs(s));
     }
-    wipe(c, sizeof c); /* as in multiply_point */
-    wipe(t, sizeof t);
-    wipe(z, sizeof z);
-    wipe(both, sizeof both);
-    wipe(before, sizeof before);
 }
 
-static void multiply_encode(uint8_t *encodings, const uint8_t *points, const uint8_t scalar[32], size_t n)
+static __attribute__((noinline)) void multiply_encode_rows(uint8_t *encodings, const uint8_t *points,
+                                                           const uint8_t scalar[32], size_t n)
 {
     uint8_t half[32];
     digits d;
@@ -362,15 +365,18 @@ static void multiply_encode(uint8_t *encodings, const uint8_t *points, const uin
             halves[i] = multiply_point(&halves[i], &d);
         }
         encode_doubles(encodings + 32 * start, halves, rows);
-        wipe(halves, sizeof halves); /* as in multiply_point */
     }
-    wipe(half, sizeof half);
-    wipe(&d, sizeof d);
+}
+
+static void multiply_encode(uint8_t *encodings, const uint8_t *points, const uint8_t scalar[32], size_t n)
+{
+    multiply_encode_rows(encodings, points, scalar, n);
+    wipe_stack();
 }
 
 /* Digits of 16^(2j) and 16^(2j+1) share the table of 256^j G, the odd ones before four doublings. The tables (40 KB of
  * stack) are made anew in each call, which costs as much as four rows and spares a global and its lock. */
-static void multiply_base(uint8_t *out, const uint8_t *scalars, size_t n)
+static __attribute__((noinline)) void multiply_base_rows(uint8_t *out, const uint8_t *scalars, size_t n)
 {
     cached table[32][8], addend;
     digits d;
@@ -402,10 +408,12 @@ static void multiply_base(uint8_t *out, const uint8_t *scalars, size_t n)
         }
         point_store(out + FUSION_POINT_BYTES * i, &p);
     }
-    wipe(&addend, sizeof addend);
-    wipe(&c, sizeof c); /* as in multiply_point */
-    wipe(&p, sizeof p);
-    wipe(&d, sizeof d);
+}
+
+static void multiply_base(uint8_t *out, const uint8_t *scalars, size_t n)
+{
+    multiply_base_rows(out, scalars, n);
+    wipe_stack();
 }
 
 static void add(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t n)
