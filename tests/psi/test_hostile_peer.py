@@ -35,7 +35,7 @@ def attack(chunks, *, rows=2, widths=None, result=b""):
                 learn="both",
                 kinds=("text",),
                 rows=rows,
-                parameters={"how": "inner", "protocol": "auto", "suite": ecdh.SUITE},
+                parameters={"how": "inner", "protocol": "ecdh", "suite": ecdh.SUITE},
             )
             for _ in peer.exchange(iter(chunks), {1: 32, 2: ecdh.tag_bytes(3, rows)}):
                 pass
@@ -76,14 +76,14 @@ FAULTS = {
 def test_bad_rows_are_refused(fault):
     chunks, words = FAULTS[fault]
     with pytest.raises(fusion.PeerError, match=words) as caught:
-        fusion.simulate(victim=lambda peer: intersect(peer, OURS, ["k"]), attacker=attack(chunks))
+        fusion.simulate(victim=lambda peer: intersect(peer, OURS, ["k"], protocol="ecdh"), attacker=attack(chunks))
     assert any("victim" in note for note in caught.value.__notes__)
 
 
 def test_another_result_is_refused():
     with pytest.raises(fusion.PeerError, match="different results"):
         fusion.simulate(
-            victim=lambda peer: intersect(peer, OURS, ["k"]),
+            victim=lambda peer: intersect(peer, OURS, ["k"], protocol="ecdh"),
             attacker=attack([Chunk(1, TWO), good_tags()], result=b"other"),
         )
 
@@ -91,7 +91,9 @@ def test_another_result_is_refused():
 @pytest.mark.parametrize("rows", [-1, 2**31 + 1, 2**40])
 def test_impossible_sizes_are_refused(rows):
     with pytest.raises(fusion.PeerError, match="out of range"):
-        fusion.simulate(victim=lambda peer: intersect(peer, OURS, ["k"]), attacker=attack([], rows=rows))
+        fusion.simulate(
+            victim=lambda peer: intersect(peer, OURS, ["k"], protocol="ecdh"), attacker=attack([], rows=rows)
+        )
 
 
 def test_tags_from_a_peer_that_learns_alone_are_refused():
@@ -101,10 +103,12 @@ def test_tags_from_a_peer_that_learns_alone_are_refused():
                 learn="attacker",
                 kinds=("text",),
                 rows=2,
-                parameters={"how": "inner", "protocol": "auto", "suite": ecdh.SUITE},
+                parameters={"how": "inner", "protocol": "ecdh", "suite": ecdh.SUITE},
             )
             for _ in peer.exchange(iter([Chunk(1, TWO), good_tags()]), {1: 32, 2: ecdh.tag_bytes(3, 2)}):
                 pass
 
     with pytest.raises(fusion.PeerError, match="stream 2"):
-        fusion.simulate(victim=lambda peer: intersect(peer, OURS, ["k"], learn="attacker"), attacker=role)
+        fusion.simulate(
+            victim=lambda peer: intersect(peer, OURS, ["k"], learn="attacker", protocol="ecdh"), attacker=role
+        )

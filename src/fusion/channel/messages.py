@@ -13,10 +13,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from fusion.channel.frames import MAX_CONTROL, MAX_PAYLOAD
+from fusion.channel.frames import HEADER, MAX_CONTROL, MAX_PAYLOAD
 from fusion.errors import InputError, PeerError
 
 __all__ = [
+    "ENDS_BYTES",
     "MAX_ROWS",
     "NONCE_BYTES",
     "WIRE_VERSION",
@@ -32,12 +33,14 @@ __all__ = [
     "encode",
     "encode_chunk",
     "printable",
+    "stream_bytes",
 ]
 
 WIRE_VERSION = 1
 NONCE_BYTES = 32
 MAX_ROWS = 1 << 31
 _CHUNK_HEADER = struct.Struct("<II")
+ENDS_BYTES = 2 * HEADER.size  # what both sides send at the end of an exchange
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 
 # Everything that may end up in an error or on a screen is short, and what names something is printable.
@@ -167,3 +170,8 @@ def decode_chunk(stream: int, payload: bytes | bytearray | memoryview, widths: d
         raise PeerError(f"the peer sent a chunk on stream {stream} whose size does not fit rows of {width} bytes")
     rows = np.frombuffer(payload, np.uint8, offset=_CHUNK_HEADER.size).reshape(count, width)
     return Chunk(stream, rows)
+
+
+def stream_bytes(rows: int, width: int, chunk: int) -> int:
+    """What ``rows`` rows take in frames of at most ``chunk`` rows, headers included; for costs told in advance."""
+    return rows * width + -(-rows // chunk) * (HEADER.size + _CHUNK_HEADER.size)

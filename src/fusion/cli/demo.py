@@ -72,6 +72,7 @@ def _answer(
         "matched": min(len(outcome.table) for outcome in outcomes.values()),
         "seconds": round(max(receipt["seconds"] for receipt in receipts.values()), 3),
         "bytes_sent": {party: receipt["bytes_sent"] for party, receipt in receipts.items()},
+        "protocol": next(iter(receipts.values()))["parameters"]["protocol"],
         "kernel": next(iter(outcomes.values())).kernel,
         "agrees_with_cleartext": agrees,
         "receipt": receipts,
@@ -136,7 +137,9 @@ def _show(scenario: scenarios.Scenario, answer: Mapping[str, Any], outcomes: Map
 
     verdict = ("yes", "bold green") if answer["agrees_with_cleartext"] else ("no", "bold red")
     screen.print("\nRow 1 of one side and row 1 of the other are the same person, and so on down.")
-    screen.print(f"It took {answer['seconds']:.2f} seconds on the {answer['kernel']} kernel.\n")
+    screen.print(
+        f"It took {answer['seconds']:.2f} seconds with protocol {answer['protocol']} on the {answer['kernel']} kernel.\n"
+    )
     screen.print(Text.assemble("Agrees with the cleartext twin: ", verdict))
 
 

@@ -38,7 +38,7 @@ def intersect(
         typer.Option(help="Refuse keys that stand twice, or keep the first row of each."),
     ] = "error",
     protocol: Annotated[
-        Literal["auto", "ecdh"], typer.Option(help="How to compute it; both sides must say the same.")
+        Literal["auto", "vole", "ecdh"], typer.Option(help="How to compute it; both sides must say the same.")
     ] = "auto",
     as_json: Json = False,
 ) -> None:
@@ -130,6 +130,7 @@ def _show(answer: dict[str, Any]) -> None:
             *((f"usable keys of {party}", f"{size:,}") for party, size in receipt["sizes"].items()),
             ("rows both have", "not told to this side" if answer["out"] is None else f"{answer['matched']:,}"),
             ("written to", answer["out"] or "nothing"),
+            ("protocol", receipt["parameters"]["protocol"]),
             ("bytes sent, received", f"{receipt['bytes_sent']:,}, {receipt['bytes_received']:,}"),
             ("seconds", f"{receipt['seconds']:.2f}"),
         )

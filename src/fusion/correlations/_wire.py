@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.channel import Channel, Chunk
+from fusion.channel.messages import ENDS_BYTES, stream_bytes
 from fusion.errors import PeerError
 
-__all__ = ["WIDTH", "Rows", "swap"]
+__all__ = ["WIDTH", "Rows", "swap", "traffic"]
 
 WIDTH = 16
 _CHUNK = (1 << 20) // WIDTH - 1  # rows that fit one frame, with its header
@@ -45,3 +46,8 @@ def swap(peer: Channel, ours: Rows | None, count: int) -> Rows:
     if filled != count:
         raise PeerError(f"{peer.peer} sent {filled} of the {count} rows that belong here")
     return theirs
+
+
+def traffic(rows: int) -> int:
+    """Bytes, frames included, of a `swap` in which ``rows`` rows travel."""
+    return stream_bytes(rows, WIDTH, _CHUNK) + ENDS_BYTES

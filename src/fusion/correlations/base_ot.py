@@ -45,13 +45,14 @@ from fusion.crypto.random import Source
 from fusion.errors import InputError
 from fusion.kernels import hashing
 
-__all__ = ["KEY", "receive", "send"]
+__all__ = ["KEY", "POINT_ROWS", "receive", "send"]
 
 KEY = 32
 """Bytes of a key."""
+POINT_ROWS = group.ELEMENT_BYTES // WIDTH
+"""Rows of 16 bytes that a point takes on the wire."""
 _DOMAIN = b"fusion/correlations/base-ot/1/"
 Numbers = NDArray[np.int64]
-_ROWS = group.ELEMENT_BYTES // WIDTH  # wire rows of one point
 
 
 def send(peer: Channel, session: Session, n: int, *, source: Source = os.urandom, threads: int | None = None) -> Rows:
@@ -83,7 +84,7 @@ def send(peer: Channel, session: Session, n: int, *, source: Source = os.urandom
     if n < 1:
         raise InputError(f"at least one transfer is needed, not {n}")
     secret = group.random_scalar(source)
-    blinded = group.decode(_points(swap(peer, None, _ROWS * n)), threads=threads)
+    blinded = group.decode(_points(swap(peer, None, POINT_ROWS * n)), threads=threads)
     swap(peer, group.multiply_encode(blinded, secret, threads=threads), 0)
     both = np.repeat(np.arange(n), 2), np.tile(np.array([0, 1], np.uint8), n)
     keys = group.multiply_encode(_hash(session, *both, threads), secret, threads=threads)
@@ -119,7 +120,7 @@ def receive(
     secret, numbers = group.random_scalar(source), np.arange(n)
     points = _hash(session, numbers, choices, threads)
     swap(peer, group.multiply_encode(points, secret, threads=threads), 0)
-    returned = group.decode(_points(swap(peer, None, _ROWS * n)), threads=threads)
+    returned = group.decode(_points(swap(peer, None, POINT_ROWS * n)), threads=threads)
     keys = group.multiply_encode(returned, secret.inverse(), threads=threads)
     return _keys(session, numbers, choices, keys, threads)
 

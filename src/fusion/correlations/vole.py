@@ -42,13 +42,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.channel import Channel, Session
-from fusion.correlations import base_ot, base_vole, ot_extension, trees
+from fusion.correlations import _wire, base_ot, base_vole, ot_extension, trees
 from fusion.correlations._wire import WIDTH, Rows, swap
 from fusion.crypto.random import Source
 from fusion.errors import InputError
 from fusion.kernels import code, ggm
 
-__all__ = ["MAX_LENGTH", "NOISE", "Receiver", "Sender", "leaves"]
+__all__ = ["MAX_LENGTH", "NOISE", "Receiver", "Sender", "leaves", "traffic"]
 
 NOISE = 256
 """Weight of the noise, one in each stretch."""
@@ -69,6 +69,21 @@ def leaves(length: int) -> int:
     if not 1 <= length <= MAX_LENGTH:
         raise InputError(f"a correlation has 1 to {MAX_LENGTH} elements, not {length}")
     return max(_SHORTEST, -(-_RATE * length // NOISE))
+
+
+def traffic(length: int) -> int:
+    """Bytes that an opening and one extension to ``length`` correlations take, both directions, frames included.
+
+    Raises
+    ------
+    InputError
+        As `leaves`.
+    """
+    levels = NOISE * ggm.depth(leaves(length))
+    points = _TRANSFERS * base_ot.POINT_ROWS
+    requests = ot_extension.request_rows(levels) + base_vole.message_rows(NOISE)
+    opening = 2 * _wire.traffic(points) + _wire.traffic(base_vole.OPENING_ROWS)
+    return opening + _wire.traffic(requests) + _wire.traffic(2 * levels + NOISE)
 
 
 class _Labels:

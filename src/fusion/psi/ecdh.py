@@ -3,12 +3,11 @@
 Functionality: both parties hold a set of items; who learns, learns which of its items the other also holds.
 
 Parties
-    Two, symmetric: each runs `tags` with its own items.
+    Two, symmetric: each runs `matches` with its own items.
 Inputs
     32-byte digests of the items, none twice, already in a secret random order.
 Outputs
-    For a learner, one tag for each of its own items and one for each of the peer's, in the order in which the masks
-    travelled; equal items have equal tags.
+    For a learner, its items that match, in the order of their tags.
 Protocol
     Party A draws a secret scalar a, party B a secret scalar b, fresh in every session. Each sends a H(x) or b H(y)
     for its items; each multiplies what it receives by its own scalar. The point a b H(x) is hashed with the session
@@ -38,45 +37,38 @@ Reference
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from fusion.channel import Channel, Chunk, Session
+from fusion.channel.messages import ENDS_BYTES, stream_bytes
 from fusion.crypto import group
 from fusion.errors import PeerError
 from fusion.kernels import hashing
-from fusion.psi.rows import has_repeats
+from fusion.psi.matches import Matches, has_repeats, match, tag_bytes
 
-__all__ = ["CHUNK", "SUITE", "Tags", "tag_bytes", "tags"]
+__all__ = ["CHUNK", "SUITE", "matches", "traffic"]
 
 SUITE = "ristretto255-SHA512"
 CHUNK = 4096  # rows in a chunk: long enough for every lane and thread, short enough to overlap with the network
 _MASKS, _TAGS = 1, 2
-_STATISTICAL_SECURITY = 40
 
 Rows = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True)
-class Tags:
-    """What a learner compares: shapes (n, t) and (m, t), uint8."""
-
-    ours: Rows
-    theirs: Rows
-
-
-def tag_bytes(ours: int, theirs: int) -> int:
-    """Width of a tag for two sets of these sizes."""
-    bits = _STATISTICAL_SECURITY + sum(math.ceil(math.log2(max(size, 2))) for size in (ours, theirs))
-    return min(-(-bits // 8), 32)
+def traffic(learner: int, other: int, *, both: bool) -> int:
+    """Bytes of a run, both directions, frames included, between parties with so many items."""
+    width = tag_bytes(learner, other)
+    streams = [(learner, 32), (other, 32), (learner, width)]
+    if both:
+        streams.append((other, width))
+    return ENDS_BYTES + sum(stream_bytes(rows, each, CHUNK) for rows, each in streams)
 
 
-def tags(peer: Channel, session: Session, items: Rows, *, threads: int | None = None) -> Tags | None:
+def matches(peer: Channel, session: Session, items: Rows, *, threads: int | None = None) -> Matches | None:
     """Run the protocol over ``items``, shape (n, 32); None for a party that does not learn."""
     n, m = session.ours.rows, session.theirs.rows
     width = tag_bytes(n, m)
@@ -133,7 +125,9 @@ def tags(peer: Channel, session: Session, items: Rows, *, threads: int | None = 
         raise PeerError(f"{peer.peer} sent the same mask twice; its items must be distinct")
     if not we_learn:
         return None
-    return Tags(our_tags, np.concatenate(their_tags) if their_tags else np.empty((0, width), np.uint8))
+    peer.phase("matching")
+    mine, _ = match(our_tags, np.concatenate(their_tags) if their_tags else np.empty((0, width), np.uint8))
+    return Matches(mine, our_tags[mine])
 
 
 def _check_cut(peer: Channel, what: str, count: int, missing: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusion.psi.rows import first_occurrences, has_repeats, match
+from fusion.psi.matches import first_occurrences, has_repeats, match
 
 # few distinct values, so that equal prefixes, equal rows and near misses all happen
 byte = st.sampled_from([0, 1, 255])
