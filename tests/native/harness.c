@@ -245,7 +245,7 @@ static void run_columns(const fusion_sha256 *sha, const block *f)
     free((void *)offsets[1]);
 }
 
-/* Which operation a line names, and the kernel whose variants all run it. */
+/* Runs the operation that a line names, with every variant of the kernel it belongs to. */
 static void run_operation(const char *name, const block *f)
 {
     static const struct {
@@ -260,18 +260,16 @@ static void run_operation(const char *name, const block *f)
         {"hmac", .sha256 = run_hmac},                {"rows", .sha256 = run_sha256_rows},
         {"columns", .sha256 = run_columns},          {"sha512", .sha512 = run_sha512},
         {"expand", .sha512 = run_expand},
-    };
-    for (size_t k = 0; k < sizeof operations / sizeof operations[0]; k++) {
-        if (strcmp(name, operations[k].name)) continue;
-        const fusion_ristretto *curve;
-        const fusion_sha256 *sha256;
-        const fusion_sha512 *sha512;
-        for (int i = 0; operations[k].curve && (curve = fusion_ristretto_variant(i)); i++) operations[k].curve(curve, f);
-        for (int i = 0; operations[k].sha256 && (sha256 = fusion_sha256_variant(i)); i++) operations[k].sha256(sha256, f);
-        for (int i = 0; operations[k].sha512 && (sha512 = fusion_sha512_variant(i)); i++) operations[k].sha512(sha512, f);
-        return;
-    }
-    fail("unknown operation");
+    }, *found = NULL;
+    for (size_t k = 0; k < sizeof operations / sizeof operations[0]; k++)
+        if (!strcmp(name, operations[k].name)) found = &operations[k];
+    if (!found) fail("unknown operation");
+    const fusion_ristretto *curve;
+    const fusion_sha256 *sha256;
+    const fusion_sha512 *sha512;
+    for (int i = 0; found->curve && (curve = fusion_ristretto_variant(i)); i++) found->curve(curve, f);
+    for (int i = 0; found->sha256 && (sha256 = fusion_sha256_variant(i)); i++) found->sha256(sha256, f);
+    for (int i = 0; found->sha512 && (sha512 = fusion_sha512_variant(i)); i++) found->sha512(sha512, f);
 }
 
 static void run_line(char *line)
