@@ -95,7 +95,8 @@ def estimate(nx: int, ny: int, *, learn: str = "both") -> dict[str, Cost]:
     return {
         name: Cost(
             name,
-            *(round(figure, 3) for figure in seconds[name]),
+            round(seconds[name][0], 3),
+            round(seconds[name][1], 3),
             _TALK + traffic[name],
             round(_BASE_MB + max(nx, ny) * memory[name], 1),
         )
