@@ -164,8 +164,8 @@ def test_a_party_that_is_killed(tables, workspace, monkeypatch, victim):
     start = subprocess.Popen
 
     def record(words, **options):
-        children[words[4]] = start(words, **options)
-        return children[words[4]]
+        children[words[-2]] = start(words, **options)
+        return children[words[-2]]
 
     monkeypatch.setattr(subprocess, "Popen", record)
 
