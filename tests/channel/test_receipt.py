@@ -46,6 +46,17 @@ def test_a_receipt_says_what_was_done(receipts):
     assert abs(dt.datetime.fromisoformat(ours.started) - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=1)
 
 
+def test_a_receipt_says_what_was_settled_after_the_announcement(keys, transport):
+    def settles(peer):
+        with peer.operation("test"):
+            peer.open(learn="both", kinds=(), rows=0, parameters={"protocol": "auto", "how": "inner"})
+            peer.finish({}, settled={"protocol": "ecdh"})
+        return peer.receipt().parameters
+
+    with channels(keys, transport) as (a, b):
+        assert duel(lambda: settles(a), lambda: settles(b)) == [{"protocol": "ecdh", "how": "inner"}] * 2
+
+
 def test_both_sides_hold_the_same_session_and_transcript(receipts):
     ours, theirs = receipts
     assert ours.session == theirs.session

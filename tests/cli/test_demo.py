@@ -69,6 +69,7 @@ def test_json_of_the_whole_run(start, workspace):
     assert answer["matched"] == 3392
     assert answer["agrees_with_cleartext"] is True
     assert answer["kernel"] in ("portable", "ifma")
+    assert answer["protocol"] == "ecdh"  # what "auto" makes of so few keys
     assert 0 < answer["seconds"] < 60
     receipts = answer["receipt"]
     assert answer["bytes_sent"] == {side: receipts[side]["bytes_sent"] for side in receipts}
@@ -91,7 +92,16 @@ def test_text_for_newcomers(start, workspace):
     assert "Agrees with the cleartext twin: yes" in ran.out
     assert "Identity numbers and" in ran.out
     assert "synthetic" in ran.out
-    for words in ("4,747", "4,460", "3,392", "hospital learned", "insurer learned", "id_number", "member_id"):
+    for words in (
+        "4,747",
+        "4,460",
+        "3,392",
+        "with protocol ecdh",
+        "hospital learned",
+        "insurer learned",
+        "id_number",
+        "member_id",
+    ):
         assert words in ran.out
     assert "\x1b" not in ran.out + ran.err
     assert max(map(len, ran.out.splitlines())) <= 80

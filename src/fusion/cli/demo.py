@@ -137,9 +137,8 @@ def _show(scenario: scenarios.Scenario, answer: Mapping[str, Any], outcomes: Map
 
     verdict = ("yes", "bold green") if answer["agrees_with_cleartext"] else ("no", "bold red")
     screen.print("\nRow 1 of one side and row 1 of the other are the same person, and so on down.")
-    screen.print(
-        f"It took {answer['seconds']:.2f} seconds by protocol {answer['protocol']} on the {answer['kernel']} kernel.\n"
-    )
+    took = f"{answer['seconds']:.2f} seconds with protocol {answer['protocol']} on the {answer['kernel']} kernel"
+    screen.print(f"It took {took}.\n")
     screen.print(Text.assemble("Agrees with the cleartext twin: ", verdict))
 
 

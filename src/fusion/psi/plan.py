@@ -94,11 +94,11 @@ def estimate(nx: int, ny: int, *, learn: str = "both") -> dict[str, Cost]:
     first = choose(nx, ny)
     return {
         name: Cost(
-            name,
-            round(seconds[name][0], 3),
-            round(seconds[name][1], 3),
-            _TALK + traffic[name],
-            round(_BASE_MB + max(nx, ny) * memory[name], 1),
+            protocol=name,
+            seconds=round(seconds[name][0], 3),
+            seconds_portable=round(seconds[name][1], 3),
+            bytes=_TALK + traffic[name],
+            memory_mb=round(_BASE_MB + max(nx, ny) * memory[name], 1),
         )
         for name in sorted(traffic, key=lambda name: name != first)
     }
