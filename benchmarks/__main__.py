@@ -49,14 +49,17 @@ def _parser() -> argparse.ArgumentParser:
     add = {
         name: names.add_parser(name, parents=[common], help=text, description=text, allow_abbrev=False)
         for name, text in (
-            ("kernels", "curve and hash operations over arrays, one core"),
+            ("kernels", "operations over arrays, one core"),
             ("channel", "what TLS between two processes carries, beside bare sockets"),
             ("psi", "set intersection between two processes, from file to file"),
         )
     }
     for name in ("kernels", "psi"):
         add[name].add_argument("--plot", type=_svg, metavar="FILE.svg", help="draw the result as well")
-    add["kernels"].add_argument("--n", default="2^13", help="rows (2^13)")
+    add["kernels"].add_argument("--n", default="2^13", help="rows for the curve and for hashing (2^13)")
+    add["kernels"].add_argument(
+        "--n-long", default="2^20", help="rows for AES, the field, the key-value store and the correlation (2^20)"
+    )
     add["kernels"].add_argument("--against", default="", metavar="PEER", help="libsodium")
     add["channel"].add_argument("--n", default="2^29", help="bytes in all (2^29)")
     add["psi"].add_argument("--n", default="2^16", help="rows of each party; several as 2^10,2^12,2^14 (2^16)")
@@ -80,7 +83,11 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     if options.name == "kernels":
         from benchmarks import kernels
 
-        return kernels.benchmark(several[0], repeat=options.repeat, against=_names(options.against, kernels.PEERS, "peer"))
+        long = sizes(options.n_long)
+        if len(long) > 1:
+            raise BenchmarkError("kernels takes one size at a time")
+        against = _names(options.against, kernels.PEERS, "peer")
+        return kernels.benchmark(several[0], long[0], repeat=options.repeat, against=against)
     if options.name == "channel":
         from benchmarks import channel
 

@@ -30,8 +30,8 @@ from typing import Any
 
 __all__ = ["Prepare", "play"]
 
-# struct tcp_info of linux/tcp.h as far as tcpi_bytes_sent (Linux 4.19)
-_TCP_INFO = struct.Struct("=200xQ")
+# struct tcp_info of linux/tcp.h as far as tcpi_bytes_received
+_TCP_INFO = struct.Struct("=128xQ")
 
 Prepare = Callable[[dict[str, Any]], contextlib.AbstractContextManager[Callable[[], dict[str, Any]]]]
 
@@ -50,9 +50,10 @@ def play(prepare: Prepare) -> None:
     threading.Thread(target=_listen, args=(words,), daemon=True).start()
     try:
         with prepare(json.loads(sys.argv[1])) as run:
+            received = _received()  # before anybody goes: what is sent at once may be here before our word is
             tell("ready", {})
             words.acquire()  # go
-            cpu, sent = time.process_time(), _sent()
+            cpu = time.process_time()
             began = time.monotonic()
             result = run()
             ended = time.monotonic()
@@ -63,7 +64,7 @@ def play(prepare: Prepare) -> None:
                     "began": began,
                     "ended": ended,
                     "cpu_seconds": time.process_time() - cpu,
-                    "bytes_sent": _sent() - sent,
+                    "bytes_received": _received() - received,
                     "peak_mb": _peak_mb(),
                 },
             )
@@ -81,15 +82,16 @@ def _peak_mb() -> float:
     return int(line.split()[1]) / 1024
 
 
-def _sent() -> int:
-    """Bytes that TCP has carried away from this process, over all connections that are open now.
+def _received() -> int:
+    """Bytes that TCP has brought to this process, over all connections that are open now.
 
-    The same yardstick for every library, whatever it says of itself.
+    The same yardstick for every library, whatever it says of itself. What was sent may not have left yet; what a result
+    needs has arrived.
     """
     total = 0
-    for entry in os.scandir("/proc/self/fd"):
+    for entry in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):  # closed meanwhile, or not of TCP
-            if os.readlink(entry.path).startswith("socket:"):
+            if str(entry.readlink()).startswith("socket:"):
                 with socket.socket(fileno=os.dup(int(entry.name))) as one:
                     information = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
                 total += _TCP_INFO.unpack(information)[0]

@@ -45,14 +45,14 @@ class Child:
 class Report:
     """What a child said at the end. Moments are on the monotonic clock that all processes share.
 
-    ``bytes_sent`` is what TCP carried for it between the two moments.
+    ``bytes_received`` is what TCP brought to it between the two moments.
     """
 
     began: float
     ended: float
     cpu_seconds: float
     peak_mb: float
-    bytes_sent: int
+    bytes_received: int
     details: dict[str, Any] = field(default_factory=dict)
 
 
@@ -81,7 +81,7 @@ def run_together(children: Mapping[str, Child], *, seconds: float) -> dict[str, 
         for process, _ in running.values():
             with contextlib.suppress(subprocess.TimeoutExpired):  # ended with the block, then
                 process.wait(_GRACE)
-    return {name: _report(result) for name, result in results.items()}
+    return {name: _report(results[name]) for name in children}
 
 
 def _report(result: dict[str, Any]) -> Report:

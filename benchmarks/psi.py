@@ -162,7 +162,7 @@ def _summary(runs: Sequence[Mapping[str, Report]], n: int) -> dict[str, Any]:
             party: merge_medians([reports[party].details["phases"] for reports in runs]) for party in parties
         }
         found["kernel"] = runs[0][parties[0]].details["kernel"]
-    moved = [sum(r.bytes_sent + r.details.get("bytes", 0) for r in reports.values()) for reports in runs]
+    moved = [sum(r.bytes_received + r.details.get("bytes", 0) for r in reports.values()) for reports in runs]
     found["bytes_per_item"] = rounded(summarise(moved).median / n)
     for measure in ("peak_mb", "cpu_seconds"):
         found[measure] = {

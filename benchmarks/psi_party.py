@@ -37,9 +37,7 @@ def prepare(job: dict[str, Any]) -> Iterator[Callable[[], dict[str, Any]]]:
 
     def run() -> dict[str, Any]:
         with progress.listen(note):
-            result = psi.intersect(
-                peer, job["table"], on=[job["on"]], learn=job["learn"], protocol=job["protocol"]
-            )
+            result = psi.intersect(peer, job["table"], on=[job["on"]], learn=job["learn"], protocol=job["protocol"])
         if result is not None:
             changes.append((time.monotonic(), _WRITING))
             tables.write(result, job["out"])
