@@ -28,6 +28,11 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tls, "HEARTBEAT", 0.05)
 
 
+def _names() -> list[str]:
+    """The threads of this process but those of the kernel, which wait for more work until it ends."""
+    return [thread.name for thread in threading.enumerate() if not thread.name.startswith("fusion-kernel")]
+
+
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever dials too early need not lose a quarter of a second in every test."""
@@ -39,11 +44,6 @@ def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_thread_stays() -> Iterator[None]:
     yield
     until = time.monotonic() + 5
-    while left := [name for name in (thread.name for thread in threading.enumerate()) if _of_a_channel(name)]:
+    while left := [name for name in _names() if name.startswith("fusion-")]:
         assert time.monotonic() < until, f"threads stay: {left}"
         time.sleep(0.02)
-
-
-def _of_a_channel(name: str) -> bool:
-    # the threads of the kernels are kept for the next call
-    return name.startswith("fusion-") and not name.startswith("fusion-kernel")

@@ -119,7 +119,7 @@ def test_the_transcript_is_the_hash_of_the_bytes_as_sent(keys, monkeypatch):
     for box in boxes:
         stream = b"".join(frame.header() + bytes(frame.payload) for frame in sent[box] if frame.kind is not Kind.FINISH)
         hashes.append(hashlib.sha256(b"fusion/transcript/1" + stream).digest())
-    whole = hashlib.sha256(b"fusion/transcript/1" + bytes.fromhex(receipt.session) + b"".join(hashes))
+    whole = hashlib.sha256(b"fusion/receipt/1" + bytes.fromhex(receipt.session) + b"".join(hashes))
     assert whole.hexdigest() == receipt.transcript
     assert receipt.bytes_sent == sum(frame.size for frame in sent[boxes[0]])
     assert receipt.bytes_received == sum(frame.size for frame in sent[boxes[1]])

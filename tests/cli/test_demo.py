@@ -130,6 +130,14 @@ def test_each_folder_holds_what_its_party_may_see(tables, workspace):
     assert list(workspace.iterdir()) == []
 
 
+def test_no_code_of_the_folder_where_the_user_stands_runs(tables, workspace, tmp_path, monkeypatch):
+    (tmp_path / "pandas.py").write_text("raise SystemExit('run')")
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(str(Path(path).absolute()) for path in paths if path))
+    monkeypatch.chdir(tmp_path)
+    assert set(processes.play(NAME, tables, lambda event: None)) == {"hospital", "insurer"}
+
+
 def test_a_result_that_differs_is_a_failure(fusion, workspace, tables, monkeypatch):
     monkeypatch.setattr(medical_insurance, "data", lambda: tables)
     true = medical_insurance.ideal
@@ -173,8 +181,8 @@ def test_a_party_that_is_killed(tables, workspace, monkeypatch, victim):
     start = subprocess.Popen
 
     def record(words, **options):
-        children[words[4]] = start(words, **options)
-        return children[words[4]]
+        children[words[-2]] = start(words, **options)
+        return children[words[-2]]
 
     monkeypatch.setattr(subprocess, "Popen", record)
 

@@ -1,5 +1,5 @@
 /* Counts failures of a key-value store of one bin: standard input holds one number of keys a run, the argument is the
- * number of slots. Prints runs and failures. Built with a narrower band than the product's, whose failures nobody sees. */
+ * number of slots. Prints runs and failures. Built with a narrower band than the product's, which never fails. */
 #include <stdio.h>
 #include <stdlib.h>
 

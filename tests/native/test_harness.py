@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import os
 import shutil
 import subprocess
@@ -87,10 +88,10 @@ def hash_cases() -> Iterator[str]:
     known = vectors.load("expand_message_xmd.json")
     for case in known["tests"]:
         yield expand_line([case["message"].encode()], known["dst"].encode(), [bytes.fromhex(case["uniform"])])
-    for width in (0, 1, 31, 32, 64, 128, 130):
-        rows = [bytes([i]) * width for i in range(3)]
-        for dst in (b"d", bytes(range(255))):
-            yield expand_line(rows, dst, [expand.expand_message_xmd(row, dst, 64) for row in rows])
+    for n, width in zip([1, 2, 3, 7, 8, 9, 16, 17], [31, 0, 1, 32, 64, 128, 130, 32], strict=True):
+        rows = [bytes([i]) * width for i in range(n)]
+        for dst, length in itertools.product((b"d", bytes(range(255))), (1, 64, 65)):
+            yield expand_line(rows, dst, [expand.expand_message_xmd(row, dst, length) for row in rows])
         for out in (1, 12, 32):
             digests = [hashlib.sha256(b"prefix" + row).digest()[:out] for row in rows]
             yield line("rows", b"prefix", b"".join(rows), bytes([out]), b"".join(digests))
@@ -102,10 +103,10 @@ def expand_line(rows: list[bytes], dst: bytes, out: list[bytes]) -> str:
 
 
 def column_cases() -> Iterator[str]:
-    values = [b"", b"a", b"x" * 59, b"x" * 60, b"", b"y" * 64, b"z" * 200]
+    values = [b"", b"a", b"x" * 59, b"x" * 60, b"", b"y" * 64, b"z" * 200, b"", b"b", b"y" * 37, b"z" * 120]
     other = values[::-1]
     for key in (b"", b"k" * 32, b"k" * 64, b"k" * 131):
-        for start in (0, 3, len(values)):
+        for start in (0, 3, 4, len(values)):
             tags = b""
             for pair in list(zip(values, other, strict=True))[start:]:
                 message = b"".join(len(v).to_bytes(4, "little") + v for v in pair)

@@ -75,7 +75,8 @@ def failure_of_one_slot(n: int) -> float:
 def log2_failure_bound(n: int, slots: int) -> float:
     """Base-2 logarithm of an upper bound on the chance that encoding n keys fails, `slots` of all bins together.
 
-    docs/decisions/0010 proves it for every t between 0 and theta and every c; the best of a grid is taken.
+    docs/decisions/0010 proves it for every c and every t between 0 and theta, at most log 2. The best of a grid is
+    taken.
     """
     rate = n / (BLOCK * slots) * (1 + slots / 2**32)
     if rate >= 1:
@@ -85,7 +86,7 @@ def log2_failure_bound(n: int, slots: int) -> float:
     for c in (x / 2 for x in range(80)):
         hit = theta * (c - width)
         for k in range(1, 40):
-            t = theta - k / (8 * width)
+            t = min(theta, math.log(2)) - k / (8 * width)
             if t <= 0:
                 break
             ratio = math.exp(BLOCK * (rate * math.expm1(t) - t))

@@ -155,7 +155,7 @@ def encode_chunk(chunk: Chunk) -> bytes:
         raise ValueError("a chunk holds rows of bytes: shape (n, width), uint8, neither of them 0")
     if _CHUNK_HEADER.size + rows.nbytes > MAX_PAYLOAD:
         raise ValueError("a chunk is larger than one frame")
-    return _CHUNK_HEADER.pack(*rows.shape) + rows.tobytes()
+    return b"".join((_CHUNK_HEADER.pack(*rows.shape), np.ascontiguousarray(rows).data))
 
 
 def decode_chunk(stream: int, payload: bytes | bytearray | memoryview, widths: dict[int, int]) -> Chunk:

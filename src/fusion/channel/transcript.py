@@ -117,7 +117,7 @@ class Transcript:
             seconds=round(time.perf_counter() - self._clock, 6),
             cpu_seconds=round(time.process_time() - self._cpu, 6),
             learned=learned,
-            transcript=hashlib.sha256(b"fusion/transcript/1" + session + b"".join(in_order)).hexdigest(),
+            transcript=hashlib.sha256(b"fusion/receipt/1" + session + b"".join(in_order)).hexdigest(),
             started=self._started,
             notes=notes,
         )

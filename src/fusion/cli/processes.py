@@ -139,7 +139,8 @@ def _free_port() -> int:
 def _process(name: str, party: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Start a party, and end it with the block at the latest."""
     child = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "fusion.cli.party", name, party, str(folder)],
+        # -P: without it, a pandas.py in the folder where the user stands would run
+        [sys.executable, "-P", "-m", "fusion.cli.party", name, party, str(folder)],
         stdin=subprocess.PIPE,  # its end tells the child that this process is gone
         stdout=subprocess.PIPE,
         stderr=None if os.environ.get("FUSION_DEBUG") else subprocess.DEVNULL,

@@ -171,9 +171,9 @@ def _offsets_and_data(column: Any) -> tuple[NDArray[np.int64], Bytes]:
     if offset_buffer is None or offset_buffer.size < last * offset_type.itemsize:
         raise InputError("a column's offsets are damaged; rebuild it")
     offsets = np.frombuffer(offset_buffer, dtype=offset_type, count=last)[first:].astype(np.int64, copy=False)
-    lengths = np.diff(offsets)
-    if offsets[0] < 0 or offsets[-1] > len(data) or lengths.min() < 0:
+    # compared before they are subtracted: a difference of two offsets may wrap
+    if offsets[0] < 0 or offsets[-1] > len(data) or (offsets[1:] < offsets[:-1]).any():
         raise InputError("a column's offsets are damaged; rebuild it")
-    if lengths.max() >= 2**32:
+    if np.diff(offsets).max() >= 2**32:
         raise InputError("a value must be shorter than 4 GiB")
     return offsets, data

@@ -17,14 +17,18 @@ Leakage
     else. The masks are random points to whoever does not know the scalar (decisional Diffie-Hellman in ristretto255,
     H a random oracle), and their order is random.
 Threat model
-    Semi-honest. A peer that deviates can change the result (leave out items, or claim items that it does not hold
-    but can guess) and thereby learn whether a guessed item is here; it cannot learn the scalar or unguessed items.
-    Every encoding is checked to be canonical, on the group and not the identity; repeated masks are refused.
+    Semi-honest. A peer that deviates decides what our result is: it can leave out items, and make any of our rows
+    count as shared without holding them, as by returning the tags that it was sent. It learns whether an item that
+    it can guess is here, by offering it. It cannot learn the scalar, nor an item that it cannot guess. Every encoding
+    is checked to be canonical, on the group and not the identity; repeated masks are refused.
 Correctness
-    A tag has 40 + log2(nx) + log2(ny) bits, so that two different items ever share one with probability 2^-40.
+    A tag has 40 + log2(nx) + log2(ny) bits, so that anywhere in the run an item of one side and a different one of
+    the other share a tag with probability at most 2^-40. Two items of one side may more often; tags are only compared
+    across.
 Rounds and bytes
     Two flights, overlapping. A party sends 32 n + t m bytes, n its own items, m the peer's, t the width of a tag
-    (10 bytes at 2^20 by 2^20), the second term only to a learner; and 24 bytes a chunk.
+    (10 bytes at 2^20 by 2^20), the second term only to a learner; and 24 bytes a chunk. Where chunks end depends on
+    the sizes alone, and is checked.
 Reference
     Huberman, Franklin, Hogg: Enhancing privacy and trust in electronic communities (EC 1999); hash to group as in
     RFC 9497, ristretto255-SHA512.
@@ -106,15 +110,13 @@ def matches(peer: Channel, session: Session, items: Rows, *, threads: int | None
     widths = {_MASKS: 32, _TAGS: width} if we_learn else {_MASKS: 32}
     for chunk in peer.exchange(outgoing(), widths):
         if chunk.stream == _MASKS:
+            _check_cut(peer, "masks", len(chunk.rows), m - received)
             received += len(chunk.rows)
-            if received > m:
-                raise PeerError(f"{peer.peer} sent more masks than the {m} it announced")
             theirs.append(chunk.rows)
             seen.append(chunk.rows[:, :16].copy())  # enough to tell masks apart
         else:
+            _check_cut(peer, "tags", len(chunk.rows), n - filled)
             end = filled + len(chunk.rows)
-            if end > n:
-                raise PeerError(f"{peer.peer} returned more tags than it got masks")
             our_tags[filled:end] = chunk.rows
             filled = end
     if received != m or filled != len(our_tags):
@@ -126,3 +128,9 @@ def matches(peer: Channel, session: Session, items: Rows, *, threads: int | None
     peer.phase("matching")
     mine, _ = match(our_tags, np.concatenate(their_tags) if their_tags else np.empty((0, width), np.uint8))
     return Matches(mine, our_tags[mine])
+
+
+def _check_cut(peer: Channel, what: str, count: int, missing: int) -> None:
+    """One chunk at a time in full, so that rows sent one by one cannot cost us a call and a buffer each."""
+    if count != min(CHUNK, missing):
+        raise PeerError(f"{peer.peer} sent {count} {what} at once where {min(CHUNK, missing)} belong")

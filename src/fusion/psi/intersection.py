@@ -21,7 +21,8 @@ from fusion.tables import ColumnReport, Keys, Table, explain_matches, key_column
 
 __all__ = ["intersect"]
 
-_PROTOCOLS = {"ecdh": ecdh, "vole": vole}
+
+_PROTOCOLS = {"ecdh": (ecdh.SUITE, ecdh.matches), "vole": (vole.SUITE, vole.matches)}
 
 
 def intersect(
@@ -90,8 +91,9 @@ def intersect(
             parameters={"how": how, "protocol": protocol, "suite": _suite(protocol)},
         )
         chosen = choose(len(items.digests), session.theirs.rows) if protocol == "auto" else protocol
-        settled = {"protocol": chosen, "suite": _suite(chosen)}
-        matches = _PROTOCOLS[chosen].matches(peer, session, items.digests)
+        suite, run = _PROTOCOLS[chosen]
+        settled = {"protocol": chosen, "suite": suite}
+        matches = run(peer, session, items.digests)
         if matches is None:
             peer.finish(_learned(session, peer, None), settled=settled)
             return None
@@ -109,7 +111,7 @@ def _suite(protocol: str) -> str:
     """What would be computed with, and when: sides that would compute differently must not begin."""
     if protocol == "auto":
         return f"{ecdh.SUITE}, from {LARGE} keys {vole.SUITE}"
-    return ecdh.SUITE if protocol == "ecdh" else vole.SUITE
+    return _PROTOCOLS[protocol][0]
 
 
 def _check(*, how: str, duplicates: str, protocol: str) -> None:

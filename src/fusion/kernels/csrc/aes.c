@@ -68,7 +68,7 @@ static inline gf16 gf16_invert(gf16 a)
 }
 
 /* The two linear maps send x of GF(2)[x] / (x^8 + x^4 + x^3 + x + 1) to 0x6d of the tower, and back followed by the
- * affine map's matrix (FIPS 197 5.1.1); of all such pairs this one takes the fewest additions by Paar's greedy method. */
+ * affine map's matrix (FIPS 197 5.1.1). Of all such pairs this one takes the fewest additions, shared greedily. */
 static inline void sub_bytes(plane s[8])
 {
     plane a = s[4] ^ s[6], b = s[1] ^ s[2], c = s[3] ^ a, d = s[5] ^ b, e = s[1] ^ a, f = s[7] ^ c, g = s[0] ^ e;

@@ -20,10 +20,10 @@
 #include <cpuid.h>
 
 extern const fusion_ristretto fusion_ristretto_ifma;
-extern const fusion_aes fusion_aes_aesni, fusion_aes_vaes;
-extern const fusion_gf128 fusion_gf128_aesni, fusion_gf128_vaes;
 extern const fusion_sha256 fusion_sha256_shani;
 extern const fusion_sha512 fusion_sha512_avx2, fusion_sha512_avx512;
+extern const fusion_aes fusion_aes_aesni, fusion_aes_vaes;
+extern const fusion_gf128 fusion_gf128_aesni, fusion_gf128_vaes;
 
 /* Asks the CPU, and the operating system through it: AVX-512 needs registers that the system must save. */
 static inline int fusion_cpu_has_ifma(void)
@@ -32,21 +32,6 @@ static inline int fusion_cpu_has_ifma(void)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512ifma") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512bw");
-}
-
-/* The AES and carry-less multiplication instructions, on vectors of one block. */
-static inline int fusion_cpu_has_aesni(void)
-{
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("avx2");
-}
-
-/* The same on vectors of four. Older compilers do not know these two names, hence the bits of leaf 7. */
-static inline int fusion_cpu_has_vaes(void)
-{
-    unsigned a, b, c, d;
-    return fusion_cpu_has_ifma() && fusion_cpu_has_aesni() && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
-           (c & bit_VAES) && (c & bit_VPCLMULQDQ);
 }
 
 static inline int fusion_cpu_has_avx512(void)
@@ -67,6 +52,21 @@ static inline int fusion_cpu_has_shani(void)
     unsigned a, b, c, d;
     __builtin_cpu_init();
     return __builtin_cpu_supports("sse4.1") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_SHA);
+}
+
+/* The AES and carry-less multiplication instructions, on vectors of one block. */
+static inline int fusion_cpu_has_aesni(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("avx2");
+}
+
+/* The same on vectors of four. Older compilers do not know these two names, hence the bits of leaf 7. */
+static inline int fusion_cpu_has_vaes(void)
+{
+    unsigned a, b, c, d;
+    return fusion_cpu_has_ifma() && fusion_cpu_has_aesni() && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+           (c & bit_VAES) && (c & bit_VPCLMULQDQ);
 }
 #endif
 

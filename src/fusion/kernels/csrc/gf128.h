@@ -1,8 +1,8 @@
 /* GF(2^128) = GF(2)[x] / (x^128 + x^7 + x^2 + x + 1) over arrays: the table of operations that every variant fills in.
  *
  * An element is 16 bytes, little-endian: bit i of byte j is the coefficient of x^(8 j + i). (This is not the reflected
- * order of GCM.) Addition is exclusive or. Rows are independent; the caller splits [0, n) among threads. `out` may be an
- * input, but must not overlap it otherwise. Time and memory access depend on n only.
+ * order of GCM.) Addition is exclusive or. Rows are independent; the caller splits [0, n) among threads. `out` may be
+ * an input, but must not overlap it otherwise. Time and memory access depend on n only.
  */
 #ifndef FUSION_GF128_H
 #define FUSION_GF128_H

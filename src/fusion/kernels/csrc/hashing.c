@@ -11,30 +11,31 @@ void fusion_expand_message_xmd(const fusion_sha512 *sha, uint8_t *out, size_t le
 {
     static const uint8_t Z_PAD[SHA512_BLOCK];
     /* What follows a row in b_0: the length, a zero, DST_prime. What follows in b_i: i and DST_prime. */
-    uint8_t end[2 + 1 + 255 + 1] = {(uint8_t)(length >> 8), (uint8_t)length}, *const index = end + 2;
+    uint8_t end[2 + 1 + 255 + 1] = {(uint8_t)(length >> 8), (uint8_t)length};
+    uint8_t *const index = end + 2;
     memcpy(index + 1, dst, dst_length);
     index[1 + dst_length] = (uint8_t)dst_length;
     sha512 padded;
-    sha512_init(&padded, LANES);
+    sha512_init(&padded, smaller(n, LANES));
     sha512_update(sha, &padded, Z_PAD, 0, sizeof Z_PAD);
     for (size_t i = 0; i < n; i += LANES) {
+        const size_t lanes = smaller(n - i, LANES);
         uint8_t first[LANES * SHA512_BYTES], block[LANES * SHA512_BYTES] = {0};
         sha512 s = padded;
-        s.n = smaller(n - i, LANES);
+        s.n = lanes;
         *index = 0;
         sha512_update(sha, &s, rows + width * i, width, width);
         sha512_update(sha, &s, end, 0, 2 + 1 + dst_length + 1);
         sha512_final(sha, &s, first);
         for (size_t done = 0; done < length; done += SHA512_BYTES) {
-            size_t take = smaller(length - done, SHA512_BYTES), lanes = s.n;
+            size_t take = smaller(length - done, SHA512_BYTES);
             for (size_t k = 0; k < lanes * SHA512_BYTES; k++) block[k] ^= first[k];
             ++*index;
             sha512_init(&s, lanes);
             sha512_update(sha, &s, block, SHA512_BYTES, SHA512_BYTES);
             sha512_update(sha, &s, index, 0, 1 + dst_length + 1);
             sha512_final(sha, &s, block);
-            for (size_t k = 0; k < lanes; k++)
-                memcpy(out + length * (i + k) + done, block + SHA512_BYTES * k, take);
+            for (size_t k = 0; k < lanes; k++) memcpy(out + length * (i + k) + done, block + SHA512_BYTES * k, take);
         }
     }
 }

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-/* Keys of a batch are hashed together: those of a decoding stay in the second-level cache, of an encoding in the first. */
+/* Keys of a batch are hashed together. A decoding's batch stays in the second-level cache, an encoding's in the
+ * first. */
 enum { RING = OKVS_WORDS + 1, HASHES = RING / 4, DECODE_BATCH = 8192, ENCODE_BATCH = 128 };
 
 typedef uint64_t value __attribute__((vector_size(OKVS_VALUE), aligned(1), may_alias));
@@ -116,6 +117,7 @@ typedef struct {
     tables tables;
     uint8_t keys[AES_BLOCK * ENCODE_BATCH], values[OKVS_VALUE * ENCODE_BATCH];
     uint8_t hash[HASHES * AES_BLOCK * ENCODE_BATCH];
+    uint32_t block[ENCODE_BATCH];
     equation pivot[];
 } bin;
 
@@ -128,7 +130,8 @@ size_t fusion_okvs_encode_scratch(const fusion_okvs *okvs)
 
 /* Reduces an equation whose band starts at `block` and makes it a pivot; -1 if nothing is left of it. `base` is the
  * first block of the bin. */
-static inline int insert(equation *pivot, uint32_t *used, value *columns, size_t base, size_t block, equation e, value v)
+static inline int insert(equation *pivot, uint32_t *used, value *columns, size_t base, size_t block, equation e,
+                         value v)
 {
     for (size_t b = block; b < block + OKVS_WORDS; b++) {
         uint32_t word = e.word[b % RING];
@@ -157,12 +160,12 @@ static int eliminate(const fusion_okvs *okvs, const fusion_aes *aes, bin *work, 
         gather(work->keys, keys, order, rows);
         gather(work->values, values, order, rows);
         hash_keys(okvs, aes, work->hash, ENCODE_BATCH, work->keys, rows);
+        for (size_t k = 0; k < rows; k++) work->block[k] = start_row(okvs, work->hash, ENCODE_BATCH, k);
         for (size_t k = 0; k < rows; k++) {
             equation e;
-            uint32_t block = start_row(okvs, work->hash, ENCODE_BATCH, k);
+            value v = *(const value *)(work->values + OKVS_VALUE * k);
             for (size_t b = 0; b < RING; b++) e.word[b] = load_word(word_of(work->hash, ENCODE_BATCH, k, b));
-            if (insert(work->pivot, used, columns, base, block, e, *(const value *)(work->values + OKVS_VALUE * k)))
-                return -1;
+            if (insert(work->pivot, used, columns, base, work->block[k], e, v)) return -1;
         }
     }
     return 0;

@@ -46,8 +46,8 @@ void fusion_okvs_sort(const fusion_okvs *okvs, uint32_t *order, uint32_t *first,
 size_t fusion_okvs_encode_scratch(const fusion_okvs *okvs);
 size_t fusion_okvs_decode_scratch(void);
 
-/* Solves bins [start, stop) and writes their columns; columns left free become zero. Bins are independent. Returns 0, or
- * -1 if some key's equation depends on others, as it always does when a key occurs twice. */
+/* Solves bins [start, stop) and writes their columns; columns left free become zero. Bins are independent. Returns 0,
+ * or -1 if some key's equation depends on others, as it always does when a key occurs twice. */
 int fusion_okvs_encode(const fusion_okvs *okvs, const fusion_aes *aes, uint8_t *store, const uint8_t *keys,
                        const uint8_t *values, const uint32_t *order, const uint32_t *first, uint8_t *scratch,
                        size_t start, size_t stop);

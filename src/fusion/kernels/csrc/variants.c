@@ -4,13 +4,13 @@
 
 static int always(void) { return 1; }
 
-/* Fastest first. A variant for one kind of CPU adds a line to its kernel's list, under the #if of the compilers that can
- * build it. */
 typedef struct {
     const void *operations;
     int (*usable)(void);
 } variant;
 
+/* One list for each kernel, fastest first. A variant for one kind of CPU adds a line, under the #if of the compilers
+ * that can build it. */
 static const variant ristretto_list[] = {
 #if FUSION_IFMA
     {&fusion_ristretto_ifma, fusion_cpu_has_ifma},
