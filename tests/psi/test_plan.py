@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from fusion.channel import simulate
 from fusion.correlations import vole as correlation
 from fusion.psi import ecdh, estimate, intersect, plan, vole
 
+from .parties import sets
 from .test_intersect import both
 
 sizes = st.one_of(st.integers(0, 2 * plan.LARGE), st.integers(0, 2**26))
@@ -45,23 +47,43 @@ def test_bytes_are_those_of_the_receipt(nx, ny, protocol, learn):
     assert abs(told.bytes - sent) < 200  # it is only the announcements that are not known
 
 
-@pytest.mark.parametrize("length", [1, 2048, 2049, 100_000])
-def test_bytes_of_a_correlation_are_exact(length):
+def bytes_between(left, right, *, learn="both", rows=(0, 0)):
+    """What both send, frames included, while each plays its part between announcement and end."""
     sent = {}
 
-    def role(side):
+    def role(part, count):
         def play(peer):
             with peer.operation("test"):
-                session = peer.open(learn="both", kinds=(), rows=0, parameters={})
+                session = peer.open(learn=learn, kinds=(), rows=count, parameters={})
                 before = peer._transcript.bytes_sent
-                side.open(peer, session).extend(peer, session, length)
+                part(peer, session)
                 sent[peer.name] = peer._transcript.bytes_sent - before
                 peer.finish({})
 
         return play
 
-    simulate(a=role(correlation.Sender), b=role(correlation.Receiver))
-    assert correlation.traffic(length) == sum(sent.values())
+    simulate(left=role(left, rows[0]), right=role(right, rows[1]))
+    return sum(sent.values())
+
+
+@pytest.mark.parametrize("length", [1, 2048, 2049, 100_000])
+def test_bytes_of_a_correlation_are_exact(length):
+    sides = correlation.Sender, correlation.Receiver
+    parts = (lambda p, s, side=side: side.open(p, s).extend(p, s, length) for side in sides)
+    assert correlation.traffic(length) == bytes_between(*parts)
+
+
+@pytest.mark.parametrize("learn", ["both", "left"])
+@pytest.mark.parametrize(("nx", "ny"), [(0, 0), (1, 0), (0, 8), (30, 9), (4096, 4097), (40_000, 60_000)])
+def test_bytes_of_both_protocols_are_exact(nx, ny, learn):
+    items = sets(np.random.default_rng(0), nx, ny, 0)
+    encoded, tagged = sorted((nx, ny)) if learn == "both" else (nx, ny)
+    for protocol, told in (
+        (ecdh, ecdh.traffic(nx, ny, both=learn == "both")),
+        (vole, vole.traffic(encoded, tagged, both=learn == "both")),
+    ):
+        parts = (lambda p, s, protocol=protocol, own=own: protocol.matches(p, s, own) for own in items)
+        assert told == bytes_between(*parts, learn=learn, rows=(nx, ny))
 
 
 def test_few_bytes_an_item():
