@@ -16,7 +16,7 @@ from benchmarks import child
 from benchmarks.pair import RECEIVER, party
 from fusion.channel import Chunk
 from fusion.channel.identity import tls_context
-from fusion.psi.ecdh import CHUNK
+from fusion.psi.vole import CHUNK
 
 __all__ = ["CHUNK_BYTES"]
 
