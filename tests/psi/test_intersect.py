@@ -44,7 +44,10 @@ def test_both_learn_aligned_rows(window):
     assert receipt.sizes == other.sizes == {"left": 4, "right": 5}
     assert receipt.bytes_sent == other.bytes_received
     assert receipt.learned == other.learned
-    assert "2 of its rows" in receipt.learned["left"][1]
+    assert receipt.learned["left"] == [
+        "how many distinct keys the other side brought: 5",
+        "which of its own keys the other side holds too: 2 of 4",
+    ]
 
 
 @pytest.mark.parametrize("learner", ["left", "right"])
@@ -54,6 +57,7 @@ def test_one_learns(learner):
     assert out[idle][0] is None
     assert len(out[learner][0]) == 2
     assert len(out[learner][1].learned[idle]) == 1
+    assert out[learner][1].learned[learner][1].endswith(f": 2 of {out[learner][1].sizes[learner]}")
     assert not any("2 of" in sentence for sentence in [s for said in out[idle][1].learned.values() for s in said])
 
 
@@ -245,6 +249,33 @@ def test_a_low_match_rate_explains_itself():
     notes = " ".join(out["left"][1].notes)
     assert "check character" in notes
     assert "110105" not in notes
+
+
+def test_rows_left_out_are_counted_whatever_matches():
+    left = pd.DataFrame({"k": ["a", "b", "c", None, " ", "a"], "d": ["2024-02-29"] * 5 + ["soon"]})
+    right = pd.DataFrame({"k": ["a", "b", "a"], "d": ["20240229"] * 3})
+    on = {"k": "text", "d": "date"}
+    bad = "2 without a value in 'k'; 1 whose 'd' cannot be read as kind 'date'"
+    repeats = "rows left out, as they repeat the key of an earlier row: 1"
+    for learn in ("both", "left", "right"):
+        out = both(left, right, on, learn=learn, duplicates="first")
+        assert out["left"][1].notes == (f"rows left out, as they cannot match: {bad}",)
+        assert out["right"][1].notes == (repeats,)
+
+
+def test_a_peer_without_keys_is_named_as_the_reason():
+    out = both(pd.DataFrame({"k": ["a", None]}), pd.DataFrame({"k": [" ", None]}), ["k"])
+    assert out["left"][1].notes[0].startswith("rows left out")
+    assert out["left"][1].notes[1].startswith("right brought no usable key")
+    assert out["right"][1].notes[0].startswith("column 'k': 100 % of the rows have no value")
+
+
+def test_a_group_is_no_peer():
+    def role(group):
+        return intersect(group, PEOPLE, on=["id"])
+
+    with pytest.raises(fusion.InputError, match=r"pass one channel, such as group\['"):
+        fusion.simulate(left=role, middle=role, right=role)
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,16 @@ _PROBE_SECONDS = 5.0
 
 
 def doctor(
-    config: Annotated[Path | None, typer.Option(help="The party's TOML file, to be checked as well.")] = None,
-    peer: Annotated[str | None, typer.Option(help="A peer of that party, to be asked for an answer.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The party's TOML file, to be checked as well.")
+    ] = None,
+    peer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A peer of that party that runs this, or the operation, now."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show versions, kernel, identity and peers; fail if something is wrong."""
+    """Check the installation, a party's file, and that a peer answers."""
     if peer is not None and config is None:
         raise typer.BadParameter("needs --config", param_hint="--peer")
     problems: list[str] = []
@@ -43,7 +48,8 @@ def doctor(
     else:
         _show(found)
     if problems:
-        fail("DoctorError", f"{len(problems)} problem(s): " + "; ".join(problems), as_json=False)
+        many = f"{len(problems)} problems: " if len(problems) > 1 else ""
+        fail("DoctorError", many + "; ".join(problems), as_json=False)
         raise typer.Exit(1)
 
 
