@@ -49,17 +49,24 @@ def _parser() -> argparse.ArgumentParser:
     add = {
         name: names.add_parser(name, parents=[common], help=text, description=text, allow_abbrev=False)
         for name, text in (
-            ("kernels", "curve and hash operations over arrays, one core"),
+            ("kernels", "operations over arrays, one core"),
             ("channel", "what TLS between two processes carries, beside bare sockets"),
             ("psi", "set intersection between two processes, from file to file"),
         )
     }
     for name in ("kernels", "psi"):
         add[name].add_argument("--plot", type=_svg, metavar="FILE.svg", help="draw the result as well")
-    add["kernels"].add_argument("--n", default="2^13", help="rows (2^13)")
+    add["kernels"].add_argument("--n", default="2^13", help="rows for the curve and for hashing (2^13)")
+    add["kernels"].add_argument(
+        "--n-long", default="2^20", help="rows for AES, the field, the key-value store and the correlation (2^20)"
+    )
     add["kernels"].add_argument("--against", default="", metavar="PEER", help="libsodium")
     add["channel"].add_argument("--n", default="2^29", help="bytes in all (2^29)")
     add["psi"].add_argument("--n", default="2^16", help="rows of each party; several as 2^10,2^12,2^14 (2^16)")
+    add["psi"].add_argument("--protocol", default="auto", help="auto, vole or ecdh; several as ecdh,vole (auto)")
+    add["psi"].add_argument(
+        "--link", choices=("lan", "wan"), default="lan", help="loopback, or 100 Mbit/s with a round trip of 10 ms (lan)"
+    )
     add["psi"].add_argument("--learn", choices=("both", "one"), default="both", help="who gets the result (both)")
     add["psi"].add_argument("--against", default="", metavar="PEER,...", help="secretflow, openmined")
     add["psi"].add_argument(
@@ -76,27 +83,36 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     if options.name == "kernels":
         from benchmarks import kernels
 
-        return kernels.benchmark(several[0], repeat=options.repeat, against=_peers(options.against, kernels.PEERS))
+        long = sizes(options.n_long)
+        if len(long) > 1:
+            raise BenchmarkError("kernels takes one size at a time")
+        against = _names(options.against, kernels.PEERS, "peer")
+        return kernels.benchmark(several[0], long[0], repeat=options.repeat, against=against)
     if options.name == "channel":
         from benchmarks import channel
 
         return channel.benchmark(several[0], repeat=options.repeat)
     from benchmarks import psi
 
+    protocols = _names(options.protocol, psi.PROTOCOLS, "protocol")
+    if not protocols:
+        raise BenchmarkError(f"--protocol needs one of {', '.join(psi.PROTOCOLS)}")
     return psi.benchmark(
         several,
+        protocols=protocols,
         learn=options.learn,
+        link=options.link,
         repeat=options.repeat,
-        against=_peers(options.against, psi.PEERS),
+        against=_names(options.against, psi.PEERS, "peer"),
         python=options.python,
     )
 
 
-def _peers(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+def _names(text: str, known: tuple[str, ...], what: str) -> tuple[str, ...]:
     wanted = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for name in wanted:
         if name not in known:
-            raise BenchmarkError(f"no peer {name!r} for this benchmark; there is {', '.join(known)}")
+            raise BenchmarkError(f"no {what} {name!r} for this benchmark; there is {', '.join(known)}")
     return wanted
 
 

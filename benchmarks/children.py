@@ -14,13 +14,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import IO, Any
 
 from benchmarks import BenchmarkError
 
-__all__ = ["ROOT", "Child", "Report", "elapsed", "free_ports", "run_together"]
+__all__ = ["ROOT", "Child", "Report", "elapsed", "free_ports", "run_together", "serving"]
 
 ROOT = Path(__file__).resolve().parent.parent
 _READY = 120.0  # seconds for imports and for meeting
@@ -43,12 +43,16 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a child said at the end. Moments are on the monotonic clock that all processes share."""
+    """What a child said at the end. Moments are on the monotonic clock that all processes share.
+
+    ``bytes_received`` is what TCP brought to it between the two moments.
+    """
 
     began: float
     ended: float
     cpu_seconds: float
     peak_mb: float
+    bytes_received: int
     details: dict[str, Any] = field(default_factory=dict)
 
 
@@ -71,22 +75,34 @@ def run_together(children: Mapping[str, Child], *, seconds: float) -> dict[str, 
         for name, (process, _) in running.items():
             threading.Thread(target=_read, args=(name, process, inbox), daemon=True).start()
         _collect("ready", running, inbox, _READY)
-        for process, _ in running.values():
-            assert process.stdin is not None  # noqa: S101 - opened as a pipe
-            process.stdin.write("go\n")
-            process.stdin.flush()
+        _tell("go", running)
         results = _collect("result", running, inbox, seconds)
+        _tell("leave", running)
         for process, _ in running.values():
             with contextlib.suppress(subprocess.TimeoutExpired):  # ended with the block, then
                 process.wait(_GRACE)
-    return {name: _report(result) for name, result in results.items()}
+    return {name: _report(results[name]) for name in children}
 
 
 def _report(result: dict[str, Any]) -> Report:
-    began, ended, cpu_seconds, peak_mb = (
-        float(result.pop(key)) for key in ("began", "ended", "cpu_seconds", "peak_mb")
-    )
-    return Report(began, ended, cpu_seconds, peak_mb, result)
+    own = {entry.name: result.pop(entry.name) for entry in fields(Report) if entry.name != "details"}
+    return Report(**own, details=result)
+
+
+@contextlib.contextmanager
+def serving(child: Child) -> Iterator[None]:
+    """Run a child that others need: it is ready when the block begins, and ended with it. It is never let go.
+
+    Raises
+    ------
+    BenchmarkError
+        If it does not start.
+    """
+    inbox: _Inbox = queue.Queue()
+    with _process(child) as (process, errors):
+        threading.Thread(target=_read, args=(child.module, process, inbox), daemon=True).start()
+        _collect("ready", {child.module: (process, errors)}, inbox, _READY)
+        yield
 
 
 _Process = tuple[subprocess.Popen[str], IO[bytes]]
@@ -117,6 +133,14 @@ def _process(child: Child) -> Iterator[_Process]:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def _tell(word: str, running: Mapping[str, _Process]) -> None:
+    for process, _ in running.values():
+        assert process.stdin is not None  # noqa: S101 - opened as a pipe
+        with contextlib.suppress(BrokenPipeError):  # it has ended: the next message from it says why
+            process.stdin.write(f"{word}\n")
+            process.stdin.flush()
 
 
 def _read(name: str, process: subprocess.Popen[str], inbox: _Inbox) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import statistics
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,6 +15,7 @@ from benchmarks import BenchmarkError
 
 __all__ = ["Summary", "merge_medians", "progress", "rounded", "seconds_of", "sizes", "summarise", "take_turns"]
 
+K = TypeVar("K")
 T = TypeVar("T")
 _SIZE = re.compile(r"(\d+)(?:(\^|\*\*|e)(\d+))?", re.ASCII)
 _LARGEST = 1 << 36
@@ -78,17 +81,24 @@ def rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def take_turns(contenders: Mapping[str, Callable[[], T]], repeat: int, label: str = "") -> dict[str, list[T]]:
+def take_turns(
+    contenders: Mapping[K, Callable[[], T]], repeat: int, label: str = "", patience: float = math.inf
+) -> dict[K, list[T]]:
     """Run every contender ``repeat`` times: first, second, third, first, second, third, ...
 
-    What slows the machine for a while then slows all of them.
+    What slows the machine for a while then slows all of them. Who takes longer than ``patience`` seconds gets no
+    further turn.
     """
-    results: dict[str, list[T]] = {name: [] for name in contenders}
+    results: dict[K, list[T]] = {name: [] for name in contenders}
+    waiting = dict(contenders)
     for turn in range(1, repeat + 1):
-        for name, run in contenders.items():
+        for name, run in list(waiting.items()):
             if label:
                 progress(f"{label}: run {turn} of {repeat}, {name}")
+            began = time.monotonic()
             results[name].append(run())
+            if time.monotonic() - began > patience:
+                del waiting[name]
     return results
 
 

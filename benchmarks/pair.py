@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.children import Child, Report, free_ports, run_together
+from benchmarks.link import Link, between
 from fusion.channel.config import Party, Peer
 from fusion.channel.identity import Identity
 
@@ -17,29 +18,37 @@ _TIMEOUT = 120.0
 
 
 def run_pair(
-    module: str, folder: Path, jobs: Mapping[str, Mapping[str, Any]], *, seconds: float, ports: int = 1
+    module: str,
+    folder: Path,
+    jobs: Mapping[str, Mapping[str, Any]],
+    *,
+    seconds: float,
+    ports: int = 1,
+    link: Link | None = None,
 ) -> dict[str, Report]:
     """Let both parties play ``module``, each with its own job, and return what each reported.
 
+    The receiver listens on each of ``ports`` ports; over a ``link``, the other party dials the relay's instead.
     Identities are made in ``folder`` once. A job gains ``who``, from which `party` makes a party of Fusion.
     """
     keys = {}
     for name in jobs:
         path = folder / f"{name}.key"
         keys[name] = Identity.load(path) if path.exists() else Identity.create(name, path)
-    chosen = free_ports(ports)
-    children = {}
-    for name, job in jobs.items():
-        (other,) = jobs.keys() - {name}
-        who = {
-            "name": name,
-            "key": str(keys[name].path),
-            "peer": other,
-            "fingerprint": keys[other].fingerprint,
-            "ports": chosen,
-        }
-        children[name] = Child(module, {**job, "who": who})
-    return run_together(children, seconds=seconds)
+    listening = free_ports(ports)
+    with between(link, listening) as dialled:
+        children = {}
+        for name, job in jobs.items():
+            (other,) = jobs.keys() - {name}
+            who = {
+                "name": name,
+                "key": str(keys[name].path),
+                "peer": other,
+                "fingerprint": keys[other].fingerprint,
+                "ports": listening if name == RECEIVER else dialled,
+            }
+            children[name] = Child(module, {**job, "who": who})
+        return run_together(children, seconds=seconds)
 
 
 def party(who: Mapping[str, Any]) -> Party:

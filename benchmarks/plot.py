@@ -17,13 +17,21 @@ from benchmarks import BenchmarkError
 __all__ = ["draw"]
 
 _INK, _SOFT = "#222222", "#8a8a8a"
-# told apart in grey as well: by lightness, and by the mark
-_LOOKS = {
-    "fusion": ("#00695c", "o", 2.4),
-    "secretflow": ("#c0722b", "s", 1.4),
-    "openmined": ("#7a86b8", "^", 1.4),
+# who by colour, which protocol by the dashes; told apart in grey as well, by lightness and by the mark
+_LOOKS: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("fusion", "vole"): {"color": "#00695c", "marker": "o", "linewidth": 2.2},
+    ("fusion", "ecdh"): {"color": "#00695c", "marker": "D", "linewidth": 1.5, "linestyle": (0, (4, 1.5))},
+    ("secretflow", "vole"): {"color": "#c0722b", "marker": "s", "linewidth": 1.4},
+    ("secretflow", "ecdh"): {"color": "#c0722b", "marker": "v", "linewidth": 1.2, "linestyle": (0, (4, 1.5))},
+    ("openmined", "ecdh"): {"color": "#7a86b8", "marker": "^", "linewidth": 1.2, "linestyle": (0, (4, 1.5))},
 }
-_NAMES = {"fusion": "Fusion", "secretflow": "SecretFlow", "openmined": "OpenMined", "libsodium": "libsodium"}
+_NAMES = {
+    ("fusion", "vole"): "Fusion vole",
+    ("fusion", "ecdh"): "Fusion ecdh",
+    ("secretflow", "vole"): "SecretFlow RR22",
+    ("secretflow", "ecdh"): "SecretFlow ECDH",
+    ("openmined", "ecdh"): "OpenMined",
+}
 _BARS = ("#00695c", "#7fb5ad", "#c9dedb")
 _STYLE = {
     "font.family": "DejaVu Sans",
@@ -66,63 +74,84 @@ def _caption(figure: Figure, found: Mapping[str, Any], text: str) -> None:
     figure.text(0.015, 0.015, f"{text}\n{where}, Python {facts['python']}", fontsize=7, color="#555555", va="bottom")
 
 
+_Curve = list[tuple[int, Mapping[str, Any]]]  # sizes and what was measured there
+
+
 def _psi(found: Mapping[str, Any]) -> Figure:
-    series: Sequence[Mapping[str, Any]] = found.get("series", ())
-    if len(series) < 2:
+    curves = _curves(found.get("series", ()))
+    sizes = sorted({n for curve in curves.values() for n, _ in curve})
+    if len(sizes) < 2:
         raise BenchmarkError("a curve needs several sizes, such as --n 2^12,2^14,2^16")
-    figure = Figure(figsize=(6.4, 4.4))
-    axes = figure.add_axes((0.085, 0.2, 0.66, 0.69))
-    sizes = [one["n"] for one in series]
-    names = ["fusion", *series[0]["peers"]]
-    ends = {}
-    for name in reversed(names):
-        measured = [one["fusion"] if name == "fusion" else one["peers"][name] for one in series]
-        colour, mark, width = _LOOKS[name]
-        seconds = [told["seconds"] for told in measured]
-        axes.plot(sizes, seconds, color=colour, marker=mark, markersize=4.5, linewidth=width, clip_on=False)
-        axes.vlines(
-            sizes,
-            [told["spread"][0] for told in measured],
-            [told["spread"][1] for told in measured],
-            color=colour,
-            linewidth=width / 2,
+    figure = Figure(figsize=(7.2, 6.6))
+    for bottom, measure, unit, title in (
+        (0.565, "seconds", "s", "seconds, from file to file"),
+        (0.125, "bytes_per_item", "B", "bytes a row, both ways together"),
+    ):
+        axes = figure.add_axes((0.08, bottom, 0.655, 0.345))
+        for key, curve in reversed(curves.items()):
+            at = [n for n, _ in curve]
+            axes.plot(at, [told[measure] for _, told in curve], markersize=4.2, clip_on=False, **_LOOKS[key])
+            if measure == "seconds":
+                low, high = zip(*(told["spread"] for _, told in curve), strict=True)
+                axes.vlines(at, low, high, color=_LOOKS[key]["color"], linewidth=0.8)
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log")
+        axes.set_xticks(sizes, [_size(n) for n in sizes])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.grid(axis="y", color="#dddddd", linewidth=0.5)
+        axes.set_title(title, loc="left", fontsize=9.5, pad=6)
+        _label_ends(
+            axes, sizes[-1], {key: (curve[-1][0], curve[-1][1][measure]) for key, curve in curves.items()}, unit
         )
-        ends[name] = seconds[-1]
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
-    axes.set_xticks(sizes, [_size(n) for n in sizes])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.grid(axis="y", color="#dddddd", linewidth=0.5)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlabel("rows of each party")
     learn = "both sides learn" if found["learn"] == "both" else "one side learns"
-    axes.set_title(f"Set intersection, {learn}: seconds, from file to file", loc="left", fontsize=10.5, pad=12)
-    _label_ends(axes, sizes[-1], ends)
+    link = "loopback"
+    if "relay" in found:
+        link = f"{found['relay']['mbit_per_second']} Mbit/s and a round trip of {found['relay']['round_trip_ms']} ms"
+    figure.text(0.015, 0.965, f"Set intersection, {learn}, {link}", fontsize=11, va="center")
     text = "Medians; bars from fastest to slowest run. Two processes on two cores"
-    if "openmined" in ends:
+    if ("openmined", "ecdh") in curves:
         text += "; OpenMined: one process, one side learns"
     _caption(figure, found, text + ".")
     return figure
 
 
-def _label_ends(axes: Axes, last: int, ends: Mapping[str, float]) -> None:
-    """Each curve's name to the right of its end, pushed apart where curves end close together."""
+def _curves(series: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], _Curve]:
+    """By who and which protocol. What was measured for two of our protocols is the same in both."""
+    found: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
+    for one in series:
+        for who, told in {"fusion": one["fusion"], **one["peers"]}.items():
+            ran = "ecdh" if who == "openmined" else one["fusion"]["protocol"]
+            found.setdefault((who, ran), {})[one["n"]] = told
+    return {key: list(found[key].items()) for key in _LOOKS if key in found}
+
+
+def _label_ends(axes: Axes, last: int, ends: Mapping[tuple[str, str], tuple[int, float]], unit: str) -> None:
+    """Each curve's name at the right, level with its end, pushed apart where curves end close together.
+
+    A curve that ends early has its name above its end.
+    """
     low, high = (math.log(limit) for limit in axes.get_ylim())
-    apart = 0.065
+    apart = 0.085
     at = -math.inf
-    for name, seconds in sorted(ends.items(), key=lambda item: item[1]):
-        at = max((math.log(seconds) - low) / (high - low), at + apart)
+    for key, (n, value) in sorted(ends.items(), key=lambda item: item[1][1]):
+        text = _NAMES[key]
+        where: dict[str, Any] = {"xytext": (2, 5), "textcoords": "offset points", "ha": "right"}
+        if n == last:
+            text += f"  {value:.3g} {unit}"
+            at = max((math.log(value) - low) / (high - low), at + apart)
+            where = {"xytext": (1.03, at), "textcoords": "axes fraction", "va": "center"}
         axes.annotate(
-            f"{_NAMES[name]}  {seconds:.3g} s",
-            (last, seconds),
-            (1.025, at),
-            textcoords="axes fraction",
-            va="center",
-            color=_LOOKS[name][0],
-            fontweight="bold" if name == "fusion" else "normal",
+            text,
+            (n, value),
+            color=_LOOKS[key]["color"],
+            fontsize=8.5,
+            fontweight="bold" if key == ("fusion", "vole") else "normal",
             annotation_clip=False,
+            **where,
         )
 
 

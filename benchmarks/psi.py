@@ -1,192 +1,169 @@
-"""Set intersection: two processes, TLS on the loopback interface, from one CSV file each to the aligned results.
+"""Set intersection: two processes, TLS between them, from one CSV file each to the aligned results.
 
-Peers get the same files, the same cores, and turns between ours. The clock starts when both sides are ready, with
-everything imported and the connection up, and stops at the last result.
+Peers get the same files, the same cores, the same link, and turns between ours. The clock starts when both sides are
+ready, with everything imported and the connection up, and stops at the last result.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pyarrow as pa
-from pyarrow import csv
+from typing import Any, NamedTuple
 
 import fusion
 from benchmarks import BenchmarkError, peers
-from benchmarks.children import Child, Report, elapsed, free_ports, run_together
+from benchmarks.children import Report, elapsed
+from benchmarks.link import LINKS
 from benchmarks.machine import machine, pinned
 from benchmarks.measure import merge_medians, rounded, seconds_of, summarise, take_turns
-from benchmarks.pair import RECEIVER, SENDER, run_pair
-from benchmarks.psi_party import PROTOCOL
+from benchmarks.psi_runs import Run, Setting, openmined, ours, secretflow
 
-__all__ = ["DEFAULT_N", "LEARN", "PEERS", "benchmark"]
+__all__ = ["PEERS", "PROTOCOLS", "benchmark"]
 
-DEFAULT_N = 1 << 16
+PROTOCOLS = ("auto", "vole", "ecdh")
 PEERS = ("secretflow", "openmined")
-LEARN = ("both", "one")
-_NOTES = {
-    "secretflow": "Curve25519, no TLS",
-    "openmined": "P-256, one process, no network, no files; it has no mode in which both learn, so the ratio is to our "
-    "own time with one learner",
+_NAMES = {
+    ("secretflow", "ecdh"): "ECDH on Curve25519",
+    ("secretflow", "vole"): "RR22, fast mode",
+    ("openmined", "ecdh"): "ECDH on P-256",
 }
-_ONE = "fusion, one learns"
-_ON = "id"
+_NOTES = {
+    "secretflow": "no TLS",
+    "openmined": "one process, no network, no files; it has no mode in which both learn, so the ratio is to our own "
+    "time with one learner",
+}
 _CORES = 2
-_SECONDS_PER_ROW = 0.003  # ten times what the slowest of all needs
-_PARTIES = (RECEIVER, SENDER)
+# In a series, who takes so many seconds is measured once, and a peer sits out the larger sizes.
+_LONG = 15.0
 
-Run = Callable[[], dict[str, Report]]
+
+class _Contender(NamedTuple):
+    who: str
+    protocol: str
+    learn: str
+
+    def __str__(self) -> str:
+        return f"{self.who} {self.protocol}, {self.learn} learn{'s' * (self.learn == 'one')}"
 
 
 def benchmark(
-    sizes: list[int], *, learn: str, repeat: int, against: tuple[str, ...], python: Path | None = None
+    sizes: Sequence[int],
+    *,
+    protocols: Sequence[str],
+    learn: str,
+    link: str,
+    repeat: int,
+    against: Sequence[str],
+    python: Path | None = None,
 ) -> dict[str, Any]:
     """Intersect ``n`` rows with ``n`` rows, half of them shared, for every ``n`` of ``sizes``.
 
     Parameters
     ----------
+    protocols : sequence of str
+        Of `PROTOCOLS`.
     learn : "both" or "one"
         Who gets the result: both parties, or the receiver.
+    link : str
+        Of `benchmarks.link.LINKS`.
     python : Path, optional
         Makes the peers' environments.
 
     Raises
     ------
     BenchmarkError
-        If a peer cannot be installed, a process fails, or a result is wrong.
+        If a peer cannot be installed or has no network to slow down, a process fails, or a result is wrong.
     """
+    between = LINKS[link]
+    if between is not None and "openmined" in against:
+        raise BenchmarkError(f"openmined uses no network, so it cannot run over {link}; leave it out")
     pythons = {peer: peers.environment(peer, python) for peer in against}
+    patience = _LONG if len(sizes) > 1 else math.inf
+    series: list[dict[str, Any]] = []
+    slow: set[_Contender] = set()
     with pinned(_CORES):
         facts = machine()
-        measured = [_measure(n, learn, repeat, pythons) for n in sizes]
-    head = {"benchmark": "psi", "protocol": PROTOCOL}
-    if len(measured) == 1:
-        return {**head, "n": sizes[0], "learn": learn, "machine": facts, **measured[0]}
-    series = [{"n": n, **found} for n, found in zip(sizes, measured, strict=True)]
-    return {**head, "n": sizes, "learn": learn, "machine": facts, "series": series}
+        for n in sizes:
+            with tempfile.TemporaryDirectory(prefix="fusion-benchmark-") as folder:
+                setting = Setting.create(Path(folder), n, between)
+                contenders = _contenders(setting, protocols, learn, pythons)
+                taking_part = {who: run for who, run in contenders.items() if who not in slow}
+                turns = take_turns(taking_part, repeat, f"psi {n:,} x {n:,}", patience)
+            series += [_entry(n, protocol, learn, turns) for protocol in protocols]
+            slow |= {who for who, runs in turns.items() if who.who in PEERS and elapsed(runs[-1]) > patience}
+    head = {
+        "benchmark": "psi",
+        "protocol": protocols[0] if len(protocols) == 1 else list(protocols),
+        "link": link,
+        **({} if between is None else {"relay": dataclasses.asdict(between)}),
+        "n": sizes[0] if len(sizes) == 1 else list(sizes),
+        "learn": learn,
+        "machine": facts,
+    }
+    if len(series) > 1:
+        return {**head, "series": series}
+    return {**head, "fusion": series[0]["fusion"], "peers": series[0]["peers"]}
 
 
-def _measure(n: int, learn: str, repeat: int, pythons: Mapping[str, Path]) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="fusion-benchmark-") as name:
-        folder = Path(name)
-        shared = _write_tables(folder, n)
-        seconds = 120 + _SECONDS_PER_ROW * n
-        contenders: dict[str, Run] = {"fusion": lambda: _ours(folder, learn, shared, seconds)}
-        if learn == "both" and "openmined" in pythons:
-            contenders[_ONE] = lambda: _ours(folder, "one", shared, seconds)
-        for peer, python in pythons.items():
-            contenders[peer] = _peer(peer, folder, python, learn, shared, seconds)
-        turns = take_turns(contenders, repeat, f"psi {n:,} x {n:,}")
-    ours = _summary(turns.pop("fusion"), n)
-    one = _summary(turns.pop(_ONE), n) if _ONE in turns else ours
+def _ran(protocol: str, n: int, learn: str) -> str:
+    """The protocol that "auto" stands for is the first one of an estimate."""
+    return next(iter(fusion.psi.estimate(n, n, learn=learn))) if protocol == "auto" else protocol
+
+
+def _contenders(
+    setting: Setting, protocols: Sequence[str], learn: str, pythons: Mapping[str, Path]
+) -> dict[_Contender, Run]:
+    """Who takes turns at one size; a peer runs what we run, or the one protocol that it has."""
+    found: dict[_Contender, Run] = {}
+    for protocol in protocols:
+        found[_Contender("fusion", protocol, learn)] = partial(ours, setting, protocol, learn)
+        if "secretflow" in pythons:
+            ran = _ran(protocol, setting.n, learn)
+            found[_Contender("secretflow", ran, learn)] = partial(
+                secretflow, setting, pythons["secretflow"], ran, learn
+            )
+        if "openmined" in pythons:
+            found[_Contender("fusion", protocol, "one")] = partial(ours, setting, protocol, "one")
+            found[_Contender("openmined", "ecdh", "one")] = partial(openmined, setting, pythons["openmined"])
+    return found
+
+
+def _entry(
+    n: int, protocol: str, learn: str, turns: Mapping[_Contender, Sequence[Mapping[str, Report]]]
+) -> dict[str, Any]:
+    """What one of our protocols did at one size, and its peers."""
+    ran = _ran(protocol, n, learn)
+    own = {"version": fusion.__version__, "protocol": ran, **_summary(turns[_Contender("fusion", protocol, learn)], n)}
     theirs = {}
-    for peer, runs in turns.items():
-        found = {"version": peers.version(peer), **_summary(runs, n)}
-        alike = one if peer == "openmined" else ours
-        theirs[peer] = {**found, "ratio": rounded(found["seconds"] / alike["seconds"]), "note": _NOTES[peer]}
-    return {"fusion": {"version": fusion.__version__, **ours}, "peers": theirs}
+    for peer in (_Contender("secretflow", ran, learn), _Contender("openmined", "ecdh", "one")):
+        if peer in turns:
+            found = _summary(turns[peer], n)
+            alike = _summary(turns[_Contender("fusion", protocol, peer.learn)], n)
+            theirs[peer.who] = {
+                "version": peers.version(peer.who),
+                "protocol": _NAMES[peer.who, peer.protocol],
+                **found,
+                "ratio": rounded(found["seconds"] / alike["seconds"]),
+                "note": _NOTES[peer.who],
+            }
+    return {"protocol": protocol, "n": n, "fusion": own, "peers": theirs}
 
 
-def _write_tables(folder: Path, n: int) -> int:
-    """A CSV file of 18-digit ids for each party, in random order; returns how many ids are in both."""
-    for rank, party in enumerate(_PARTIES):
-        numbers = np.arange(n, dtype=np.int64) + rank * (n // 2)
-        np.random.default_rng(rank).shuffle(numbers)
-        ids = np.char.zfill((numbers * 7919 + 100_000_000_000_000_003).astype("U18"), 18)
-        csv.write_csv(pa.table({_ON: ids}), _table(folder, party), csv.WriteOptions(quoting_style="none"))
-    return n - n // 2
-
-
-def _table(folder: Path, party: str) -> Path:
-    return folder / f"{party}.csv"
-
-
-def _out(folder: Path, party: str) -> Path:
-    return folder / f"{party}-result.csv"
-
-
-def _ours(folder: Path, learn: str, shared: int, seconds: float) -> dict[str, Report]:
-    learners = _PARTIES if learn == "both" else (RECEIVER,)
-    jobs = {
-        party: {
-            "table": str(_table(folder, party)),
-            "out": str(_out(folder, party)),
-            "on": _ON,
-            "learn": "both" if learn == "both" else RECEIVER,
-        }
-        for party in _PARTIES
-    }
-    reports = run_pair("benchmarks.psi_party", folder, jobs, seconds=seconds)
-    for party in learners:
-        _check("fusion", reports[party].details["rows"], shared)
-    _check_aligned("fusion", folder, learners)
-    return reports
-
-
-def _peer(peer: str, folder: Path, python: Path, learn: str, shared: int, seconds: float) -> Run:
-    runs = {"secretflow": _secretflow, "openmined": _openmined}
-    return lambda: runs[peer](folder, python, learn, shared, seconds)
-
-
-def _secretflow(folder: Path, python: Path, learn: str, shared: int, seconds: float) -> dict[str, Report]:
-    learners = _PARTIES if learn == "both" else (RECEIVER,)
-    ports = free_ports(2)
-    children = {
-        party: Child(
-            "benchmarks.peers.secretflow_psi",
-            {
-                "rank": rank,
-                "ports": ports,
-                "table": str(_table(folder, party)),
-                "out": str(_out(folder, party)),
-                "on": _ON,
-                "both": learn == "both",
-            },
-            python,
-        )
-        for rank, party in enumerate(_PARTIES)
-    }
-    reports = run_together(children, seconds=seconds)
-    for party in learners:
-        _check("secretflow", reports[party].details["rows"], shared)
-    _check_aligned("secretflow", folder, learners)
-    return reports
-
-
-def _openmined(folder: Path, python: Path, learn: str, shared: int, seconds: float) -> dict[str, Report]:
-    job = {"client": str(_table(folder, RECEIVER)), "server": str(_table(folder, SENDER))}
-    reports = run_together({"both": Child("benchmarks.peers.openmined_psi", job, python)}, seconds=seconds)
-    _check("openmined", reports["both"].details["rows"], shared)
-    return reports
-
-
-def _check(who: str, rows: int | None, shared: int) -> None:
-    if rows != shared:
-        raise BenchmarkError(f"{who} found {rows} shared rows where there are {shared}")
-
-
-def _check_aligned(who: str, folder: Path, learners: tuple[str, ...]) -> None:
-    """With one column each, results that are aligned are the same file."""
-    results = [_out(folder, party).read_text("ascii").replace('"', "") for party in learners]
-    for party in learners:
-        _out(folder, party).unlink()  # so that the next run cannot be taken for this one
-    if len(set(results)) != 1:
-        raise BenchmarkError(f"{who} gave two results that are not aligned")
-
-
-def _summary(runs: list[dict[str, Report]], n: int) -> dict[str, Any]:
+def _summary(runs: Sequence[Mapping[str, Report]], n: int) -> dict[str, Any]:
     parties = list(runs[0])
     found: dict[str, Any] = seconds_of(summarise([elapsed(reports) for reports in runs]))
-    slower = [max(reports.values(), key=lambda report: report.ended).details for reports in runs]
-    if "phases" in slower[0]:
-        found["phases"] = merge_medians([details["phases"] for details in slower])
-        found["kernel"] = slower[0]["kernel"]
-    if "bytes" in slower[0]:
-        found["bytes_per_item"] = rounded(summarise([details["bytes"] for details in slower]).median / n)
+    found["runs"] = len(runs)
+    if all("phases" in report.details for report in runs[0].values()):
+        found["phases"] = {
+            party: merge_medians([reports[party].details["phases"] for reports in runs]) for party in parties
+        }
+        found["kernel"] = runs[0][parties[0]].details["kernel"]
+    moved = [sum(r.bytes_received + r.details.get("bytes", 0) for r in reports.values()) for reports in runs]
+    found["bytes_per_item"] = rounded(summarise(moved).median / n)
     for measure in ("peak_mb", "cpu_seconds"):
         found[measure] = {
             party: rounded(summarise([getattr(reports[party], measure) for reports in runs]).median)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any
 
 # these load when first used; the clock is not for that
 import pandas  # noqa: F401, ICN001
@@ -16,17 +17,15 @@ import fusion
 from benchmarks import child
 from benchmarks.pair import party
 from fusion import kernels, progress, psi, tables
+from fusion.kernels import block
 from fusion.progress import Event
 
-__all__ = ["PROTOCOL"]
-
-PROTOCOL: Final = "ecdh"
 _WRITING = "writing the result"
 
 
 @contextlib.contextmanager
 def prepare(job: dict[str, Any]) -> Iterator[Callable[[], dict[str, Any]]]:
-    """Meet the peer; the job names ``table``, ``out``, the column ``on`` and who learns."""
+    """Meet the peer; the job names ``table``, ``out``, the column ``on``, who learns, and the protocol."""
     name, other = job["who"]["name"], job["who"]["peer"]
     changes: list[tuple[float, str]] = []
 
@@ -38,17 +37,15 @@ def prepare(job: dict[str, Any]) -> Iterator[Callable[[], dict[str, Any]]]:
 
     def run() -> dict[str, Any]:
         with progress.listen(note):
-            result = psi.intersect(peer, job["table"], on=[job["on"]], learn=job["learn"], protocol=PROTOCOL)
+            result = psi.intersect(peer, job["table"], on=[job["on"]], learn=job["learn"], protocol=job["protocol"])
         if result is not None:
             changes.append((time.monotonic(), _WRITING))
             tables.write(result, job["out"])
         changes.append((time.monotonic(), ""))
-        receipt = peer.receipt()
         return {
             "phases": phases(changes),
             "rows": None if result is None else tables.Table.of(result).rows,
-            "bytes": receipt.bytes_sent + receipt.bytes_received,
-            "kernel": kernels.active(),
+            "kernel": {"curve": kernels.active(), "blocks": _blocks()},
         }
 
     with fusion.connect(party(job["who"]), peer=job["who"]["peer"]) as peer:
@@ -61,6 +58,12 @@ def phases(changes: list[tuple[float, str]]) -> dict[str, float]:
     for (began, phase), (ended, _) in itertools.pairwise(changes):
         found[phase] = found.get(phase, 0.0) + ended - began
     return found
+
+
+def _blocks() -> str:
+    """The variant of AES and the field that is in use."""
+    portable = os.environ.get("FUSION_KERNEL") == "portable"
+    return block.variants()[-1 if portable else 0]
 
 
 if __name__ == "__main__":

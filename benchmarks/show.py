@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -69,6 +69,22 @@ def _kernels(found: Mapping[str, Any], screen: Console) -> None:
                 *(_ratio(peer and peer["ratio"][variant]) for peer in theirs),
             )
     screen.print(grid)
+    long = found["fusion"]["long"]
+    published = long["published"]
+    screen.print(f"\nkernels over {long['n']:,} rows, one core; vole: the work of both roles\n", markup=False)
+    grid = _grid(["", "variant", "microseconds a row", "milliseconds", f"ms published for {published['n']:,}"])
+    for operation, variants in long["operations"].items():
+        for i, (variant, own) in enumerate(variants.items()):
+            elsewhere = published["milliseconds"].get(operation)
+            grid.add_row(
+                "" if i else operation,
+                variant,
+                _with_spread(own["microseconds"], own["spread"]),
+                f"{own['milliseconds']:.4g}",
+                f"{elsewhere:.4g}" if elsewhere and not i else "",
+            )
+    screen.print(grid)
+    screen.print(f"\nPublished: {published['source']}.", style="dim", markup=False)
 
 
 def _channel(found: Mapping[str, Any], screen: Console) -> None:
@@ -92,27 +108,52 @@ def _channel(found: Mapping[str, Any], screen: Console) -> None:
 
 def _psi(found: Mapping[str, Any], screen: Console) -> None:
     learn = "both sides learn" if found["learn"] == "both" else "the receiver learns"
-    screen.print(f"psi, {found['protocol']}, {learn}: seconds, median [lowest, highest]\n", markup=False)
-    grid = _grid(["rows", "", "seconds", "bytes/row", "peak MB", "CPU s", "ratio"])
+    link = "loopback"
+    if "relay" in found:
+        relay = found["relay"]
+        link = f"{relay['mbit_per_second']} Mbit/s, round trip {relay['round_trip_ms']} ms by {relay['by']}"
+    screen.print(f"psi, {learn}: seconds, median [lowest, highest]\nlink: {link}\n", markup=False)
     measured = found.get("series") or [found]
+    grid = _grid(["rows", "", "seconds", "runs", "bytes/row", "peak MB", "CPU s", "ratio"])
     for one in measured:
         for name, told in {"fusion": one["fusion"], **one["peers"]}.items():
+            auto = "auto, " if name == "fusion" and one["protocol"] == "auto" else ""
             grid.add_row(
                 f"{one['n']:,}" if name == "fusion" else "",
-                f"{name} {told['version']}",
+                f"{name} {told['version']} ({auto}{told['protocol']})",
                 _with_spread(told["seconds"], told["spread"]),
-                f"{told['bytes_per_item']:.4g}" if "bytes_per_item" in told else "",
+                str(told["runs"]),
+                f"{told['bytes_per_item']:.4g}",
                 f"{max(told['peak_mb'].values()):.4g}",
                 f"{sum(told['cpu_seconds'].values()):.3g}",
                 _ratio(told.get("ratio")),
             )
     screen.print(grid)
-    screen.print("\nWhere our time goes, in seconds of the slower side\n")
-    phases = list(dict.fromkeys(phase for one in measured for phase in one["fusion"]["phases"]))
-    grid = _grid(["rows", *phases])
-    for one in measured:
-        grid.add_row(f"{one['n']:,}", *(f"{one['fusion']['phases'].get(phase, 0):.3g}" for phase in phases))
-    screen.print(grid)
-    for name, told in measured[0]["peers"].items():
-        if "note" in told:
-            screen.print(f"\n{name}: {told['note']}.", style="dim", markup=False)
+    for protocol in dict.fromkeys(one["fusion"]["protocol"] for one in measured):
+        screen.print(f"\nWhere our time goes with {protocol}, in seconds\n")
+        screen.print(_phases([one for one in measured if one["fusion"]["protocol"] == protocol]))
+    notes = {name: told["note"] for one in measured for name, told in one["peers"].items()}
+    for name, note in notes.items():
+        screen.print(f"\n{name}: {note}.", style="dim", markup=False)
+
+
+def _phases(measured: Sequence[Mapping[str, Any]]) -> Table:
+    """A line for each phase, a column for each size and party."""
+    columns = [(one["n"], party, told) for one in measured for party, told in one["fusion"]["phases"].items()]
+    grid = _grid(["rows", *(f"{n:,}" for n, _, _ in columns)])
+    grid.add_row("", *(party for _, party, _ in columns))
+    for phase in _in_order([list(told) for _, _, told in columns]):
+        grid.add_row(phase, *(f"{told[phase]:.3g}" if phase in told else "" for _, _, told in columns))
+    return grid
+
+
+def _in_order(lists: Iterable[Sequence[str]]) -> list[str]:
+    """All names, each after the one before it in its own list."""
+    found: list[str] = []
+    for names in lists:
+        at = 0
+        for name in names:
+            if name not in found:
+                found.insert(at, name)
+            at = found.index(name) + 1
+    return found

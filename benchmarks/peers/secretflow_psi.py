@@ -1,4 +1,4 @@
-"""One party of SecretFlow's ECDH intersection on Curve25519, in SecretFlow's own environment."""
+"""One party of SecretFlow's intersection, ECDH on Curve25519 or RR22, in SecretFlow's own environment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ _PATIENCE = 600_000  # milliseconds
 
 @contextlib.contextmanager
 def prepare(job: dict[str, Any]) -> Iterator[Callable[[], dict[str, Any]]]:
-    """Load the library and link up; the job names ``rank``, ``ports``, ``table``, ``out``, ``on`` and ``both``."""
+    """Load the library and link up.
+
+    The job names ``protocol``, ``rank``, ``ports`` (the one to listen on, and the one to dial), ``table``, ``out``,
+    ``on``, and whether ``both`` learn.
+    """
     import spu.libspu as spu
     from spu import psi
 
@@ -22,12 +26,15 @@ def prepare(job: dict[str, Any]) -> Iterator[Callable[[], dict[str, Any]]]:
     for rank, port in enumerate(job["ports"]):
         description.add_party(f"party-{rank}", f"127.0.0.1:{port}")
     link = spu.link.create_brpc(description, job["rank"])
+    protocols = {"ecdh": psi.PsiProtocol.PROTOCOL_ECDH, "vole": psi.PsiProtocol.PROTOCOL_RR22}
     config = psi.PsiExecuteConfig(
         protocol_conf=psi.PsiProtocolConfig(
-            protocol=psi.PsiProtocol.PROTOCOL_ECDH,
+            protocol=protocols[job["protocol"]],
             receiver_rank=0,
             broadcast_result=job["both"],
+            # each protocol reads its own; the mode of few bytes is slower, and not what we are compared with
             ecdh_params=psi.EcdhParams(curve=psi.EllipticCurveType.CURVE_25519),
+            rr22_params=psi.Rr22Rarams(low_comm_mode=False),
         ),
         # told that keys are unique, it spares itself the check that we make
         input_params=psi.InputParams(path=job["table"], selected_keys=[job["on"]], keys_unique=True),

@@ -19,7 +19,7 @@ class TransportError(FusionError):
 
 
 class PolicyError(FusionError):
-    """Our own policy refused the operation; nothing was sent on its behalf."""
+    """Our own policy refused the operation: before its announcement, or knowing the peer's and before any data."""
 
 
 class PeerError(FusionError):

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import BenchmarkError, children
-from benchmarks.children import Child, Report, elapsed, free_ports, run_together
+from benchmarks.children import Child, Report, elapsed, free_ports, run_together, serving
+from benchmarks.link import LINKS, between
 from benchmarks.psi_party import phases
 
 STUB = "tests.benchmarks.stub_child"
@@ -35,11 +36,12 @@ def test_children_start_together_and_report() -> None:
     for report in reports.values():
         assert report.began <= report.ended
         assert report.cpu_seconds >= 0
+        assert report.bytes_received == 0
         assert 1 < report.peak_mb < 500
 
 
 def test_elapsed_is_from_the_first_beginning_to_the_last_end() -> None:
-    assert elapsed({"a": Report(10.0, 12.0, 0, 0), "b": Report(11.0, 14.5, 0, 0)}) == 4.5
+    assert elapsed({"a": Report(10.0, 12.0, 0, 0, 0), "b": Report(11.0, 14.5, 0, 0, 0)}) == 4.5
 
 
 def test_phases_add_up_and_join() -> None:
@@ -78,6 +80,40 @@ def test_a_child_that_is_never_ready_is_ended(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(BenchmarkError, match="b: no ready after 2 s"):
         run_together({"a": stub("answer"), "b": stub("be late")}, seconds=30)
     assert not descendants_of_this_process()
+
+
+@pytest.mark.parametrize("link", ["lan", "wan"])
+def test_bytes_are_those_that_tcp_carried(link: str) -> None:
+    sizes = {"a": 300_001, "b": 7}
+    ports = free_ports(1)
+    with between(LINKS[link], ports) as dialled:
+        children = {
+            "a": stub("talk", port=ports[0], dials=False, bytes=sizes["a"]),
+            "b": stub("talk", port=dialled[0], dials=True, bytes=sizes["b"]),
+        }
+        reports = run_together(children, seconds=30)
+    assert {name: report.bytes_received for name, report in reports.items()} == {"a": sizes["b"], "b": sizes["a"]}
+
+
+def test_nobody_leaves_before_all_are_done() -> None:
+    # b would hear that a has hung up
+    ports = free_ports(1)
+    children = {
+        "a": stub("talk", port=ports[0], dials=False, bytes=10),
+        "b": stub("talk", port=ports[0], dials=True, bytes=10, then=0.5),
+    }
+    assert not run_together(children, seconds=30)["b"].details["hung up"]
+
+
+def test_who_serves_is_ended_with_the_block() -> None:
+    with serving(stub("answer")):
+        assert descendants_of_this_process()
+    assert not descendants_of_this_process()
+
+
+def test_who_cannot_serve_says_why() -> None:
+    with pytest.raises(BenchmarkError, match="ValueError not today"), serving(stub("refuse")):
+        pytest.fail("it was not ready")
 
 
 def test_ports_are_different() -> None:

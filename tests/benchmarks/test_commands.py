@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fusion import kernels
+from fusion.kernels import block
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "benchmarks"]
@@ -51,35 +52,73 @@ def check_measured(told: dict[str, Any]) -> None:
     assert 0 < low <= told["seconds"] <= high
 
 
-def check_fusion(told: dict[str, Any]) -> None:
-    assert set(told) == MEASURED | {"version", "phases", "kernel", "bytes_per_item", "peak_mb", "cpu_seconds"}
+PHASES = {
+    "ecdh": {"receiver": {"exchanging masks", "matching"}, "sender": {"exchanging masks"}},
+    "vole": {
+        "receiver": {"making correlations", "encoding the store", "sending the store", "tagging", "matching"},
+        "sender": {"making correlations", "receiving the store", "tagging", "sending tags"},
+    },
+}
+
+
+def check_fusion(told: dict[str, Any], protocol: str) -> None:
+    assert set(told) == MEASURED | {
+        "version",
+        "protocol",
+        "runs",
+        "phases",
+        "kernel",
+        "bytes_per_item",
+        "peak_mb",
+        "cpu_seconds",
+    }
     check_measured(told)
-    assert set(told["peak_mb"]) == set(told["cpu_seconds"]) == {"receiver", "sender"}
-    assert {"reading keys", "exchanging masks", "comparing transcripts"} <= set(told["phases"])
-    assert 0 < sum(told["phases"].values()) <= told["seconds"] * 1.01
+    assert (told["protocol"], told["runs"]) == (protocol, 1)
+    assert list(told["peak_mb"]) == list(told["cpu_seconds"]) == list(told["phases"]) == ["receiver", "sender"]
+    for party, phases in told["phases"].items():
+        assert {"reading keys", "comparing transcripts"} | PHASES[protocol][party] <= set(phases)
+        assert 0 < sum(phases.values()) <= told["seconds"] * 1.01
 
 
 def test_intersection() -> None:
     found = result("psi", "--n", "2^6")
-    assert list(found) == ["benchmark", "protocol", "n", "learn", "machine", "fusion", "peers"]
-    assert (found["benchmark"], found["protocol"], found["n"], found["learn"]) == ("psi", "ecdh", 64, "both")
+    assert list(found) == ["benchmark", "protocol", "link", "n", "learn", "machine", "fusion", "peers"]
+    head = found["benchmark"], found["protocol"], found["link"], found["n"], found["learn"]
+    assert head == ("psi", "auto", "lan", 64, "both")
     assert found["peers"] == {}
-    check_fusion(found["fusion"])
-    # both sides: 32 bytes and a tag of 52 bits an item; the rest is frames
-    assert 2 * (32 + 7) < found["fusion"]["bytes_per_item"] < 2 * (32 + 7) + 40
+    check_fusion(found["fusion"], "ecdh")
+    # both sides: 32 bytes and a tag of 52 bits an item; the rest is frames and TLS
+    assert 2 * (32 + 7) < found["fusion"]["bytes_per_item"] < 2 * (32 + 7) + 60
 
 
-def test_intersection_of_several_sizes_with_one_learner() -> None:
-    found = result("psi", "--n", "33,2^6", "--learn", "one")
-    assert list(found) == ["benchmark", "protocol", "n", "learn", "machine", "series"]
-    assert (found["n"], found["learn"]) == ([33, 64], "one")
-    for n, one in zip((33, 64), found["series"], strict=True):
-        assert one["n"] == n
-        check_fusion(one["fusion"])
+def test_intersection_of_several_sizes_and_protocols_with_one_learner() -> None:
+    found = result("psi", "--n", "33,2^6", "--protocol", "ecdh,vole", "--learn", "one")
+    assert list(found) == ["benchmark", "protocol", "link", "n", "learn", "machine", "series"]
+    assert (found["protocol"], found["n"], found["learn"]) == (["ecdh", "vole"], [33, 64], "one")
+    entries = [(n, protocol) for n in (33, 64) for protocol in ("ecdh", "vole")]
+    for (n, protocol), one in zip(entries, found["series"], strict=True):
+        assert list(one) == ["protocol", "n", "fusion", "peers"]
+        assert (one["protocol"], one["n"]) == (protocol, n)
+        check_fusion(one["fusion"], protocol)
+
+
+def test_intersection_over_a_slower_link() -> None:
+    found = result("psi", "--n", "100", "--protocol", "vole", "--link", "wan")
+    assert list(found) == ["benchmark", "protocol", "link", "relay", "n", "learn", "machine", "fusion", "peers"]
+    assert found["link"] == "wan"
+    assert {key: found["relay"][key] for key in ("mbit_per_second", "round_trip_ms")} == {
+        "mbit_per_second": 100,
+        "round_trip_ms": 10,
+    }
+    assert "relay" in found["relay"]["by"]
+    check_fusion(found["fusion"], "vole")
+    # four round trips for the protocol, one for the announcements and one for the transcripts
+    assert found["fusion"]["seconds"] > 0.060
+    assert found["fusion"]["phases"]["receiver"]["making correlations"] > 0.020
 
 
 def test_kernels() -> None:
-    found = result("kernels", "--n", "17")
+    found = result("kernels", "--n", "17", "--n-long", "1000")
     assert list(found) == ["benchmark", "protocol", "n", "machine", "fusion", "peers"]
     operations = found["fusion"]["operations"]
     assert {"multiply", "multiply_base", "from_uniform", "hash_to_group", "decode", "encode", "add"} < set(operations)
@@ -88,6 +127,14 @@ def test_kernels() -> None:
         for measured in told.values():
             low, high = measured["spread"]
             assert 0 <= low <= measured["microseconds"] <= high
+    long = found["fusion"]["long"]
+    assert (long["n"], set(long["published"]["milliseconds"])) == (1000, {"okvs_encode", "okvs_decode"})
+    blocks = block.variants()
+    for name in ("aes", "gf128_multiply", "gf128_scale", "okvs_encode", "okvs_decode", "vole"):
+        told = long["operations"][name]
+        assert set(told) == ({blocks[0], blocks[-1]} if name == "vole" else set(blocks)), name
+        for measured in told.values():
+            assert measured["milliseconds"] == pytest.approx(measured["microseconds"], rel=1e-3)  # 1000 rows
 
 
 def test_channel() -> None:
@@ -101,11 +148,19 @@ def test_channel() -> None:
 
 
 def test_a_table_for_people() -> None:
-    done = run("psi", "--n", "40", "--repeat", "1")
+    done = run("psi", "--n", "40", "--repeat", "1", "--protocol", "auto,vole")
     assert done.returncode == 0, done.stderr
     assert "[lowest, highest]" in done.stdout
-    assert "exchanging masks" in done.stdout
-    assert "run 1 of 1, fusion" in done.stderr
+    for said in ("fusion 0.1.0 (auto, ecdh)", "fusion 0.1.0 (vole)", "exchanging masks", "encoding the store"):
+        assert said in done.stdout
+    assert "run 1 of 1, fusion auto" in done.stderr
+
+
+def test_a_table_of_kernels_for_people() -> None:
+    done = run("kernels", "--n", "9", "--n-long", "50", "--repeat", "1")
+    assert done.returncode == 0, done.stderr
+    assert "kernels over 50 rows" in done.stdout
+    assert "Raghuraman and Rindal" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -115,6 +170,10 @@ def test_a_table_for_people() -> None:
         (("psi", "--against", "secretflow,nobody"), "no peer 'nobody'"),
         (("kernels", "--against", "secretflow"), "there is libsodium"),
         (("channel", "--n", "1,2"), "one size at a time"),
+        (("kernels", "--n-long", "1,2"), "one size at a time"),
+        (("psi", "--protocol", "ecdh,kkrt"), "no protocol 'kkrt'"),
+        (("psi", "--protocol", ","), "needs one of auto, vole, ecdh"),
+        (("psi", "--against", "openmined", "--link", "wan"), "openmined uses no network"),
         (("psi", "--against", "secretflow", "--python", "/nowhere/python"), "does not run"),
     ],
 )
@@ -155,13 +214,21 @@ def is_running(process: int) -> bool:
         return False
 
 
-def test_an_interrupt_ends_the_children() -> None:
+@pytest.mark.parametrize(
+    ("arguments", "processes"),
+    [
+        (("channel", "--n", "2^36"), 2),
+        (("psi", "--n", "2^18", "--protocol", "ecdh", "--link", "wan"), 3),  # the relay is one of them
+    ],
+    ids=["channel", "psi over a relay"],
+)
+def test_an_interrupt_ends_the_children(arguments: tuple[str, ...], processes: int) -> None:
     # far more than it can move before it is stopped
     with subprocess.Popen(
-        [*COMMAND, "channel", "--n", "2^36"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         deadline = time.monotonic() + 60
-        while len(children := children_of(process.pid)) < 2:
+        while len(children := children_of(process.pid)) < processes:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 
 import pytest
 from hypothesis import given
@@ -74,3 +75,15 @@ def test_contenders_take_turns() -> None:
     results = take_turns({"x": lambda: contender("x"), "y": lambda: contender("y")}, 3)
     assert order == ["x", "y"] * 3
     assert results == {"x": [1, 3, 5], "y": [2, 4, 6]}
+
+
+def test_who_takes_long_gets_no_further_turn() -> None:
+    order: list[str] = []
+
+    def slow() -> None:
+        order.append("slow")
+        time.sleep(0.05)
+
+    results = take_turns({"slow": slow, "quick": lambda: order.append("quick")}, 3, patience=0.04)
+    assert order == ["slow", "quick", "quick", "quick"]
+    assert {name: len(runs) for name, runs in results.items()} == {"slow": 1, "quick": 3}

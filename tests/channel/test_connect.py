@@ -203,7 +203,8 @@ def test_somebody_else_of_another_version_does_not_end_the_waiting(keys):
     assert duel(lambda: use(a, "b"), comes_later, probes) == [[], [], None]
 
 
-def test_a_peer_that_starts_again_replaces_its_dead_connection(keys):
+@pytest.mark.parametrize("order", [["b", "c"], ["c", "b"]], ids="-".join)
+def test_a_peer_that_starts_again_replaces_its_dead_connection(keys, order):
     """While a still waits for c, b connects, dies and connects again."""
     port = free_port()
     a = keys.party("a", listen=port, b=None, c=None)
@@ -211,7 +212,7 @@ def test_a_peer_that_starts_again_replaces_its_dead_connection(keys):
     connected = threading.Event()
 
     def waits_for_both():
-        with connect(a, peers=["c", "b"]) as group:
+        with connect(a, peers=order) as group:
             return swap(group["b"])
 
     def twice():

@@ -15,7 +15,7 @@ from .parties import channels, duel, one_line, rows, swap
 
 pytestmark = pytest.mark.usefixtures("brisk")
 
-TIMEOUT = 0.3
+TIMEOUT = 0.4
 
 
 def timed(role):
@@ -26,9 +26,9 @@ def timed(role):
 
 
 def test_computing_keeps_a_deadline_alive(keys, transport):
-    """One side computes three times as long as the other has patience."""
+    """One side computes far longer as the other has patience."""
     with channels(keys, transport, timeout=TIMEOUT) as (a, b):
-        got = duel(lambda: swap(a, inside=lambda _: time.sleep(3 * TIMEOUT)), lambda: swap(b, [rows(3)]))
+        got = duel(lambda: swap(a, inside=lambda _: time.sleep(2.5 * TIMEOUT)), lambda: swap(b, [rows(3)]))
     assert got == [[rows(3).tobytes()], []]
 
 
@@ -36,7 +36,7 @@ def test_computing_before_the_opening_keeps_a_deadline_alive(keys, transport):
     def reads_a_large_table(peer):
         with peer.operation("test.swap"):
             peer.phase("reading keys")
-            time.sleep(3 * TIMEOUT)
+            time.sleep(2.5 * TIMEOUT)
             peer.open(learn="both", kinds=("integer",), rows=0, parameters={})
             list(peer.exchange((), {1: 8}))
             peer.finish({})
@@ -81,7 +81,7 @@ def test_two_sides_that_wait_for_each_other_are_given_up(keys, transport):
 
 
 def test_computing_for_ever_is_given_up(keys, transport, monkeypatch):
-    monkeypatch.setattr(channel, "_LIMIT_TIMEOUTS", 3.0)
+    monkeypatch.setattr(channel, "_LIMIT_TIMEOUTS", 2.5)
     over = threading.Event()
 
     def computes(peer):
@@ -101,7 +101,7 @@ def test_computing_for_ever_is_given_up(keys, transport, monkeypatch):
         (error, seconds), _ = duel(waits, lambda: computes(b))
     assert isinstance(error, TransportError)
     assert "longer than its size allows" in one_line(error)
-    assert 3 * TIMEOUT <= seconds < 3 * TIMEOUT + 1.5
+    assert 2.5 * TIMEOUT <= seconds < 2.5 * TIMEOUT + 1.5
 
 
 def test_the_limit_follows_from_the_announced_rows(keys, monkeypatch):
@@ -131,7 +131,7 @@ def test_slow_but_steady_rows_outlast_the_patience(keys, transport):
             list(peer.exchange(source(), {1: 8}))
             peer.finish({})
 
-    with channels(keys, transport, timeout=TIMEOUT) as (a, b):
+    with channels(keys, transport, timeout=2 * TIMEOUT) as (a, b):
         assert duel(lambda: slowly(a), lambda: swap(b)) == [None, [rows(1).tobytes()] * 5]
 
 

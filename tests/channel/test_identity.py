@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 
 import pytest
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from reference import ristretto255 as twin
 
 from fusion.channel import Identity
 from fusion.channel.identity import check_fingerprint, check_name, fingerprint_of_certificate
@@ -152,6 +155,35 @@ def test_what_is_no_fingerprint(text):
     with pytest.raises(InputError) as caught:
         check_fingerprint(text)
     one_line(caught.value)
+
+
+def _small_order() -> list[bytes]:
+    """Encodings of the points of order 1, 2, 4 and 8: multiples of a torsion point, as they are and not reduced."""
+    q = twin.Point(2, 0)  # until the square root exists and the order is 8
+    y, found = 2, set()
+    while len(found) < 8:
+        y += 1
+        square, x = twin.sqrt_ratio_m1((y * y - 1) % twin.P, (twin.D * y * y + 1) % twin.P)
+        if square:
+            q = twin.multiply(twin.Point(x, y), twin.ORDER)
+            found = {twin.multiply(q, i) for i in range(8)}
+    values = [point.y + more for point in found for more in (0, twin.P) if point.y + more < 2**255]
+    return [(value | sign << 255).to_bytes(32, "little") for value in values for sign in (0, 1)]
+
+
+def test_a_key_for_which_anybody_can_sign_is_no_fingerprint():
+    forged = 0
+    weak = _small_order()
+    assert len(set(weak)) == 14
+    for raw in weak:
+        with pytest.raises(InputError, match="anybody can sign"):
+            check_fingerprint("ed25519:" + raw.hex())
+        key = Ed25519PublicKey.from_public_bytes(raw)
+        for i in range(64):
+            with contextlib.suppress(InvalidSignature):
+                key.verify(b"\1" + bytes(63), b"message %d" % i)
+                forged += 1
+    assert forged > 64  # this is why: a constant signs
 
 
 def test_a_changed_certificate_is_refused_or_says_the_same(keys):

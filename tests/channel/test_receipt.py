@@ -46,6 +46,17 @@ def test_a_receipt_says_what_was_done(receipts):
     assert abs(dt.datetime.fromisoformat(ours.started) - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=1)
 
 
+def test_a_receipt_says_what_was_settled_after_the_announcement(keys, transport):
+    def settles(peer):
+        with peer.operation("test"):
+            peer.open(learn="both", kinds=(), rows=0, parameters={"protocol": "auto", "how": "inner"})
+            peer.finish({}, settled={"protocol": "ecdh"})
+        return peer.receipt().parameters
+
+    with channels(keys, transport) as (a, b):
+        assert duel(lambda: settles(a), lambda: settles(b)) == [{"protocol": "ecdh", "how": "inner"}] * 2
+
+
 def test_both_sides_hold_the_same_session_and_transcript(receipts):
     ours, theirs = receipts
     assert ours.session == theirs.session
@@ -108,7 +119,7 @@ def test_the_transcript_is_the_hash_of_the_bytes_as_sent(keys, monkeypatch):
     for box in boxes:
         stream = b"".join(frame.header() + bytes(frame.payload) for frame in sent[box] if frame.kind is not Kind.FINISH)
         hashes.append(hashlib.sha256(b"fusion/transcript/1" + stream).digest())
-    whole = hashlib.sha256(b"fusion/transcript/1" + bytes.fromhex(receipt.session) + b"".join(hashes))
+    whole = hashlib.sha256(b"fusion/receipt/1" + bytes.fromhex(receipt.session) + b"".join(hashes))
     assert whole.hexdigest() == receipt.transcript
     assert receipt.bytes_sent == sum(frame.size for frame in sent[boxes[0]])
     assert receipt.bytes_received == sum(frame.size for frame in sent[boxes[1]])

@@ -193,7 +193,7 @@ def test_a_peers_violation_is_the_root_cause():
         with peer.operation("test.swap"):
             peer.open(learn="both", kinds=("integer",), rows=0, parameters={})
             peer._put(Kind.CHUNK, b"\1\0\0\0\7\0\0\0short..", 1)
-            peer.finish({})
+            list(peer.exchange((), {1: 8}))
 
     with pytest.raises(PeerError, match="does not fit rows of 8 bytes") as caught:
         run({"honest": swap, "liar": lies})

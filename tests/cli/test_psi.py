@@ -174,6 +174,14 @@ def test_parquet_in_and_out(both, parties, files, tmp_path):
     assert got["hospital"]["row"].dtype == "int64"
 
 
+@pytest.mark.parametrize(("asked", "used"), [("auto", "ecdh"), ("ecdh", "ecdh"), ("vole", "vole")])
+def test_the_protocol_asked_for(both, asked, used):
+    ran = both(protocol=asked)
+    assert [side.code for side in ran] == [0, 0]
+    assert [side.json["receipt"]["parameters"]["protocol"] for side in ran] == [used, used]
+    assert [side.json["matched"] for side in ran] == [2, 2]
+
+
 def test_one_learner(both, parties, files):
     hospital, insurer = both(insurer={"out": None}, learn="hospital")
     assert (hospital.code, insurer.code) == (0, 0)
@@ -186,7 +194,13 @@ def test_summary_for_people(start, parties, files):
     running = [start(*arguments(parties, side, files[side])) for side in files]
     hospital, insurer = (process.finish() for process in running)
     assert (hospital.code, insurer.code) == (0, 0)
-    for words in (r"rows in the file +4\n", r"usable keys of insurer +2\n", r"rows both have +2\n", "hospital learned"):
+    for words in (
+        r"rows in the file +4\n",
+        r"usable keys of insurer +2\n",
+        r"rows both have +2\n",
+        r"protocol +ecdh\n",
+        "hospital learned",
+    ):
         assert re.search(words, hospital.out), hospital.out
     assert "which of its own keys the other side holds too: 2 of 3" in hospital.out
     assert "Note: rows left out, as they cannot match: 1 without a value in 'id_number'\n" in hospital.out
@@ -227,8 +241,9 @@ def test_a_peer_that_is_killed(start, parties, tmp_path, number, says):
     out = parties["hospital"].parent / "out.csv"
     out.write_text("what was there before")
     changes = {"on": "id:integer"}
-    hospital = start(*arguments(parties, "hospital", table, **changes), "--json")
-    insurer = start(*arguments(parties, "insurer", table, **changes))
+    slow = ("--protocol", "ecdh")
+    hospital = start(*arguments(parties, "hospital", table, **changes), *slow, "--json")
+    insurer = start(*arguments(parties, "insurer", table, **changes), *slow)
     insurer.until("exchanging masks")
     insurer.send_signal(number)
     began = time.monotonic()

@@ -75,7 +75,7 @@ def victim(frames: list[Frame]) -> Channel:
     return Channel("a", "b", box, Nowhere(), fingerprints=("a", "b"), timeout=0.01)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(scripts())
 def test_any_frames_end_in_a_typed_error(frames):
     channel = victim(frames)

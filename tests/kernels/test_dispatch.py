@@ -9,28 +9,47 @@ import pytest
 
 from fusion import kernels
 from fusion.errors import InputError
-from fusion.kernels import _rows, ristretto
+from fusion.kernels import _dispatch, _rows, hashing, ristretto
+
+KERNELS = ["ristretto255", "sha256", "sha512"]
 
 
-def test_portable_is_always_there_and_last():
-    assert kernels.variants()[-1] == "portable"
-    assert len(set(kernels.variants())) == len(kernels.variants())
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_portable_is_always_there_and_last(kernel):
+    names = kernels.variants(kernel)
+    assert names[-1] == "portable"
+    assert len(set(names)) == len(names)
 
 
-def test_the_fastest_variant_is_active(monkeypatch):
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_fastest_variant_is_active(kernel, monkeypatch):
     monkeypatch.delenv("FUSION_KERNEL", raising=False)
-    assert kernels.active() == kernels.variants()[0]
+    assert kernels.active(kernel) == kernels.variants(kernel)[0]
 
 
-def test_the_environment_forces_a_variant(monkeypatch):
-    monkeypatch.setenv("FUSION_KERNEL", "portable")
-    assert kernels.active() == "portable"
+def test_the_environment_forces_a_variant_where_it_exists(monkeypatch):
+    for name in {name for kernel in KERNELS for name in kernels.variants(kernel)}:
+        monkeypatch.setenv("FUSION_KERNEL", name)
+        for kernel in KERNELS:
+            names = kernels.variants(kernel)
+            assert kernels.active(kernel) == (name if name in names else names[0])
+            in_use = _dispatch.operations(None, kernel)
+            assert in_use == _dispatch.operations(kernels.active(kernel), kernel)
+
+
+def test_variants_are_different_code():
+    for kernel in KERNELS:
+        tables = [_dispatch.operations(name, kernel) for name in kernels.variants(kernel)]
+        assert [_dispatch.ffi.string(table.name).decode() for table in tables] == list(kernels.variants(kernel))
+        assert len(set(tables)) == len(tables)
 
 
 def test_an_unknown_variant_names_the_known_ones(monkeypatch):
     monkeypatch.setenv("FUSION_KERNEL", "abacus")
     with pytest.raises(InputError, match=r"'abacus' cannot run here; choose one of .*portable"):
         kernels.active()
+    with pytest.raises(InputError, match="'abacus' cannot run here"):
+        hashing.sha256_rows(b"", np.zeros((1, 4), dtype=np.uint8), 32)
     with pytest.raises(InputError, match="'sliderule'"):
         ristretto.decode(np.zeros((1, 32), dtype=np.uint8), variant="sliderule")
 

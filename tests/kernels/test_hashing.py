@@ -13,12 +13,25 @@ from hypothesis import strategies as st
 from reference import vectors
 from reference.expand import expand_message_xmd
 
+from fusion import kernels
 from fusion.errors import InputError
 from fusion.kernels import hashing
 
 EXPAND = vectors.load("expand_message_xmd.json")
 # Every length up to two blocks of SHA-512, so that every border of a block and of its padding is crossed.
 LENGTHS = range(261)
+
+
+@pytest.fixture(params=kernels.variants("sha256"))
+def sha256(request: pytest.FixtureRequest) -> str:
+    """Every variant of SHA-256 this CPU can run."""
+    return str(request.param)
+
+
+@pytest.fixture(params=kernels.variants("sha512"))
+def sha512(request: pytest.FixtureRequest) -> str:
+    """Every variant of SHA-512 this CPU can run."""
+    return str(request.param)
 
 
 def random_rows(seed: int, n: int, width: int) -> np.ndarray:
@@ -34,35 +47,43 @@ def reference_hmac(key: bytes, values: list[bytes]) -> bytes:
 
 
 @pytest.mark.parametrize("case", EXPAND["tests"], ids=lambda c: f"{c['message'][:5]}-{c['length']}")
-def test_expand_rfc_9380(case):
+def test_expand_rfc_9380(case, sha512):
     message = case["message"].encode()
     rows = np.frombuffer(message * 3, dtype=np.uint8).reshape(3, len(message))
-    out = hashing.expand_message_xmd(rows, EXPAND["dst"].encode(), length=case["length"])
+    out = hashing.expand_message_xmd(rows, EXPAND["dst"].encode(), length=case["length"], variant=sha512)
     assert [row.tobytes().hex() for row in out] == [case["uniform"]] * 3
 
 
 @pytest.mark.parametrize("size", [1, 16, 60, 255])
-def test_expand_equals_the_plain_twin_at_every_width(size):
+def test_expand_equals_the_plain_twin_at_every_width(size, sha512):
     dst = bytes(range(size))
     for width in LENGTHS:
         rows = random_rows(width, 2, width)
-        out = hashing.expand_message_xmd(rows, dst)
+        out = hashing.expand_message_xmd(rows, dst, variant=sha512)
         assert [row.tobytes() for row in out] == [expand_message_xmd(row.tobytes(), dst, 64) for row in rows], width
 
 
-def test_expand_equals_the_plain_twin_for_every_tag_length():
+def test_expand_equals_the_plain_twin_for_every_tag_length(sha512):
     rows = random_rows(1, 2, 20)
     for size in range(1, 256):
         dst = bytes(range(size))
-        out = hashing.expand_message_xmd(rows, dst)
+        out = hashing.expand_message_xmd(rows, dst, variant=sha512)
         assert [row.tobytes() for row in out] == [expand_message_xmd(row.tobytes(), dst, 64) for row in rows], size
 
 
 @pytest.mark.parametrize("length", [1, 31, 32, 63, 64, 65, 128, 129, 255 * 64])
-def test_expand_lengths(length):
+def test_expand_lengths(length, sha512):
     rows = random_rows(length, 2, 20)
-    out = hashing.expand_message_xmd(rows, b"tag", length=length)
+    out = hashing.expand_message_xmd(rows, b"tag", length=length, variant=sha512)
     assert [row.tobytes() for row in out] == [expand_message_xmd(row.tobytes(), b"tag", length) for row in rows]
+
+
+@pytest.mark.parametrize("n", range(18))
+def test_expand_any_number_of_rows(n, sha512):
+    """Vectors not full, full, and more than one."""
+    rows = random_rows(n, n, 40)
+    out = hashing.expand_message_xmd(rows, b"tag", length=80, variant=sha512)
+    assert [row.tobytes() for row in out] == [expand_message_xmd(row.tobytes(), b"tag", 80) for row in rows]
 
 
 def test_expand_refuses_what_it_cannot_do():
@@ -75,25 +96,35 @@ def test_expand_refuses_what_it_cannot_do():
             hashing.expand_message_xmd(rows, b"tag", length=length)
     with pytest.raises(InputError, match="uint8"):
         hashing.expand_message_xmd(rows.astype(np.int64), b"tag")
+    with pytest.raises(InputError, match="'sliderule' cannot run here"):
+        hashing.expand_message_xmd(rows, b"tag", variant="sliderule")
 
 
 # --- SHA-256 of rows ---
 
 
 @pytest.mark.parametrize("case", vectors.load("sha2.json")["sha256"], ids=lambda c: c["message"][:3] + str(c["repeat"]))
-def test_sha256_fips_180_4(case):
+def test_sha256_fips_180_4(case, sha256):
     message = case["message"].encode() * case["repeat"]
     rows = np.frombuffer(message, dtype=np.uint8).reshape(1, len(message))
-    assert hashing.sha256_rows(b"", rows, 32).tobytes().hex() == case["digest"]
-    assert hashing.sha256_rows(message[:50], rows[:, 50:], 32).tobytes().hex() == case["digest"]
+    assert hashing.sha256_rows(b"", rows, 32, variant=sha256).tobytes().hex() == case["digest"]
+    split = hashing.sha256_rows(message[:50], rows[:, 50:], 32, variant=sha256)
+    assert split.tobytes().hex() == case["digest"]
 
 
 @pytest.mark.parametrize("prefix", [b"", b"p", bytes(64)], ids=["none", "one", "block"])
-def test_sha256_equals_hashlib_at_every_width(prefix):
+def test_sha256_equals_hashlib_at_every_width(prefix, sha256):
     for width in LENGTHS:
         rows = random_rows(width, 2, width)
-        out = hashing.sha256_rows(prefix, rows, 32)
+        out = hashing.sha256_rows(prefix, rows, 32, variant=sha256)
         assert [r.tobytes() for r in out] == [hashlib.sha256(prefix + r.tobytes()).digest() for r in rows], width
+
+
+@pytest.mark.parametrize("n", range(18))
+def test_sha256_of_any_number_of_rows(n, sha256):
+    rows = random_rows(n, n, 40)
+    out = hashing.sha256_rows(b"prefix", rows, 20, variant=sha256)
+    assert [r.tobytes() for r in out] == [hashlib.sha256(b"prefix" + r.tobytes()).digest()[:20] for r in rows]
 
 
 @settings(deadline=None)
@@ -101,7 +132,9 @@ def test_sha256_equals_hashlib_at_every_width(prefix):
 def test_sha256_equals_hashlib(prefix, row, width):
     rows = np.frombuffer(row * 2, dtype=np.uint8).reshape(2, len(row))
     expected = hashlib.sha256(prefix + row).digest()[:width]
-    assert [out.tobytes() for out in hashing.sha256_rows(prefix, rows, width)] == [expected] * 2
+    for variant in kernels.variants("sha256"):
+        out = hashing.sha256_rows(prefix, rows, width, variant=variant)
+        assert [r.tobytes() for r in out] == [expected] * 2, variant
 
 
 @pytest.mark.parametrize("width", [0, 33])
@@ -116,20 +149,29 @@ def test_sha256_refuses_other_widths(width):
 @settings(deadline=None)
 @given(
     key=st.binary(max_size=140),
-    values=st.lists(st.tuples(st.binary(max_size=140), st.binary(max_size=140)), max_size=6),
+    values=st.lists(st.tuples(st.binary(max_size=140), st.binary(max_size=140)), max_size=20),
 )
 def test_hmac_equals_the_standard_library(key, values):
     columns = [pa.array([v[c] for v in values], pa.large_binary()) for c in range(2)]
-    out = hashing.hmac_columns(key, columns)
-    assert [row.tobytes() for row in out] == [reference_hmac(key, list(v)) for v in values]
+    expected = [reference_hmac(key, list(v)) for v in values]
+    for variant in kernels.variants("sha256"):
+        assert [row.tobytes() for row in hashing.hmac_columns(key, columns, variant=variant)] == expected, variant
 
 
-def test_hmac_at_every_message_and_key_length():
+def test_hmac_at_every_message_and_key_length(sha256):
     values = [bytes([size % 256]) * size for size in LENGTHS]
     for size in [*range(132), 1_000]:
         key = bytes(range(256))[:size] if size <= 256 else bytes(size)
-        out = hashing.hmac_columns(key, [pa.array(values, pa.binary())])
+        out = hashing.hmac_columns(key, [pa.array(values, pa.binary())], variant=sha256)
         assert [row.tobytes() for row in out] == [reference_hmac(key, [v]) for v in values], size
+
+
+def test_hmac_of_neighbours_of_every_pair_of_lengths(sha256):
+    """Side by side, one may need a block more than the other, at either side."""
+    sizes = [0, 1, 50, 51, 52, 59, 60, 61, 115, 116, 123, 124, 300]
+    values = [bytes([a % 256]) * size for a in sizes for b in sizes for size in (a, b)]
+    out = hashing.hmac_columns(b"k", [pa.array(values, pa.binary())], variant=sha256)
+    assert [row.tobytes() for row in out] == [reference_hmac(b"k", [v]) for v in values]
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary(), pa.large_binary()], ids=str)
@@ -181,7 +223,11 @@ def damaged(offsets: list[int], data: bytes) -> pa.Array:
     return array
 
 
-@pytest.mark.parametrize("offsets", [[0, 9], [0, 5, 3, 8], [-1, 3], [0, 2**62], [9, 9], [0, -(2**63), 8]], ids=str)
+@pytest.mark.parametrize(
+    "offsets",
+    [[0, 9], [0, 5, 3, 8], [-1, 3], [0, 2**62], [9, 9], [0, -(2**63), 8], [0, 2**63 - 1, -(2**63), -1, 8]],
+    ids=str,
+)
 def test_damaged_offsets_never_reach_the_kernel(offsets):
     with pytest.raises(InputError, match="offsets are damaged"):
         hashing.hmac_columns(b"k", [damaged(offsets, b"12345678")])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy as copying
+import pickle
 import random
 
 import numpy as np
@@ -198,6 +200,22 @@ def test_every_representation_of_a_multiple_encodes_alike(variant, elements):
     assert (together == ristretto.encode(apart, variant=variant)).all()
 
 
+@pytest.mark.parametrize("k", [0, 1, 2, 3, ORDER - 1, (ORDER + 1) // 2, 2**252, 3**158 % ORDER])
+def test_every_point_of_a_coset_multiplies_alike(variant, k):
+    """An element is a point up to the points of order 1, 2 and 4; multiply_encode doubles half of the product."""
+    i = twin.SQRT_M1
+    small = [twin.IDENTITY, twin.Point(0, twin.P - 1), twin.Point(i, 0), twin.Point(twin.P - i, 0)]
+    elements = [twin.IDENTITY, twin.GENERATOR, *(twin.from_uniform(row.tobytes()) for row in random_rows(11, 3, 64))]
+    rows = []
+    for z, p in enumerate((twin.add(p, q) for p in elements for q in small), start=1):
+        rows.append(b"".join(little(v * z % twin.P) for v in (p.x, p.y, 1, p.x * p.y)))
+    points = ristretto.Points(np.frombuffer(b"".join(rows), np.uint8).reshape(-1, 128))
+    expected = [twin.encode(twin.multiply(p, k)) for p in elements for _ in small]
+    assert [row.tobytes() for row in ristretto.multiply_encode(points, little(k), variant=variant)] == expected
+    product = ristretto.multiply(points, little(k), variant=variant)
+    assert [row.tobytes() for row in ristretto.encode(product, variant=variant)] == expected
+
+
 # --- against the plain twin ---
 
 
@@ -266,6 +284,10 @@ def test_points_are_selected_and_say_nothing_of_themselves(elements):
     mask = np.arange(10) % 3 == 0
     assert (ristretto.encode(points[mask]) == elements[:10][mask]).all()
     assert repr(points[2:5]) == "<Points of length 3>"
+    assert (ristretto.encode(points[::3]) == elements[:10:3]).all()
+    for copy in (pickle.dumps, copying.deepcopy):
+        with pytest.raises(InputError, match="not pickled"):
+            copy(points)
     with pytest.raises(InputError, match="indexed by"):
         points[3]
     with pytest.raises(InputError, match="does not fit 10 points"):
@@ -288,6 +310,14 @@ def test_wrong_rows_never_reach_the_kernel(rows):
     for function in (ristretto.decode, ristretto.from_uniform, ristretto.multiply_base):
         with pytest.raises(InputError, match="must"):
             function(rows)
+
+
+@pytest.mark.parametrize(
+    "rows", [np.zeros((3, 64), np.uint8), np.zeros((3, 128)), np.zeros(384, np.uint8), [bytes(128)]]
+)
+def test_points_of_another_shape_never_reach_the_kernel(rows):
+    with pytest.raises(InputError, match="points must"):
+        ristretto.Points(rows)
 
 
 @pytest.mark.parametrize("value", [ORDER, ORDER + 1, 2**253, 2**256 - 1, ORDER + 2**64, 2**255])

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <valgrind/memcheck.h>
 
+#include "cpu.h"
 #include "hashing.h"
 #include "variants.h"
 
@@ -42,9 +43,23 @@ int main(int argc, char **argv)
     const int64_t *offset_columns[1] = {offsets};
     const uint8_t *data_columns[1] = {encodings};
     for (int i = 0; i <= N; i++) offsets[i] = 32 * i;
-    fusion_hmac_sha256_columns(out, scalars, 32, offset_columns, data_columns, 1, 0, N);
-    fusion_sha256_rows(out, 12, (const uint8_t *)"tag", 3, encodings, 32, N);
-    fusion_expand_message_xmd(out, 64, encodings, 32, (const uint8_t *)"tag", 3, N);
+    fusion_hmac_sha256_columns(&fusion_sha256_portable, out, scalars, 32, offset_columns, data_columns, 1, 0, N);
+    fusion_sha256_rows(&fusion_sha256_portable, out, 12, (const uint8_t *)"tag", 3, encodings, 32, N);
+    fusion_expand_message_xmd(&fusion_sha512_portable, out, 64, encodings, 32, (const uint8_t *)"tag", 3, N);
+#if FUSION_X86
+    if (fusion_cpu_has_avx2()) /* the widest vectors that valgrind knows */
+        fusion_expand_message_xmd(&fusion_sha512_avx2, out, 64, encodings, 32, (const uint8_t *)"tag", 3, N);
+#endif
+
+    const fusion_aes *aes = &fusion_aes_portable;
+    const fusion_gf128 *gf128 = &fusion_gf128_portable;
+    uint8_t round_keys[AES128_ROUND_KEYS];
+    fusion_aes128_expand(round_keys, scalars);
+    aes->encrypt(out, uniform, round_keys, 2 * N + 1);
+    aes->compress(out, out, round_keys, 2 * N);
+    gf128->multiply(out, out, uniform, 2 * N);
+    gf128->scale(out, out, scalars, 2 * N);
+    gf128->scale_add(out, uniform, scalars, 2 * N);
     show(out, sizeof out);
     printf("done\n");
     return 0;

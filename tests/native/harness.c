@@ -3,11 +3,15 @@
  * A line is an operation and its fields, inputs and expected results, hexadecimal, "-" for empty. Every buffer is a
  * heap block of exactly its size, so that one byte read or written past an end is caught. Prints the number of checks
  * made; on a difference prints the line and exits with 1. */
+#define _POSIX_C_SOURCE 200112L /* posix_memalign */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "aes.h"
+#include "gf128.h"
 #include "hashing.h"
+#include "okvs.h"
 #include "sha512.h"
 #include "variants.h"
 
@@ -141,70 +145,88 @@ static void run_add(const fusion_ristretto *ops, const block *f)
     free(b.bytes);
 }
 
-/* --- hashing --- */
+/* --- hashing, each with every variant --- */
 
-/* sha256 MESSAGE DIGEST, fed in two parts at every possible border. */
-static void run_sha256(const block *f)
+/* Where the message is cut for the first part: every border if it is short. */
+static size_t next_cut(size_t size) { return size > 1000 ? 333331 : 1; }
+
+/* sha256 MESSAGE DIGEST, in two parts, as many times side by side as fit, each cut elsewhere. */
+static void run_sha256(const fusion_sha256 *sha, const block *f)
 {
-    for (size_t cut = 0; cut <= f[0].size; cut += f[0].size > 1000 ? 333331 : 1) {
-        sha256 s;
-        block out = allocate(SHA256_BYTES);
-        sha256_init(&s);
-        sha256_update(&s, f[0].bytes, cut);
-        sha256_update(&s, f[0].bytes + cut, f[0].size - cut);
-        sha256_final(&s, out.bytes);
-        expect("sha256", out, f[1]);
+    size_t size = f[0].size, n = 1;
+    for (size_t cut = 0; cut <= size; cut += next_cut(size), n = n % SHA256_SIDE + 1) {
+        sha256 s[SHA256_SIDE];
+        const uint8_t *first[SHA256_SIDE], *second[SHA256_SIDE];
+        size_t before[SHA256_SIDE], after[SHA256_SIDE];
+        block out = allocate(SHA256_BYTES * n), expected = allocate(SHA256_BYTES * n);
+        for (size_t k = 0; k < n; k++) {
+            before[k] = (cut + 13 * k) % (size + 1);
+            after[k] = size - before[k];
+            first[k] = f[0].bytes;
+            second[k] = f[0].bytes + before[k];
+            memcpy(expected.bytes + SHA256_BYTES * k, f[1].bytes, SHA256_BYTES);
+            sha256_init(&s[k]);
+        }
+        sha256_update(sha, s, first, before, n);
+        sha256_update(sha, s, second, after, n);
+        sha256_final(sha, s, out.bytes, n);
+        expect("sha256", out, expected);
+        free(expected.bytes);
     }
 }
 
-/* sha512 MESSAGE DIGEST */
-static void run_sha512(const block *f)
+/* sha512 MESSAGE DIGEST, in two parts, in one lane up to all. */
+static void run_sha512(const fusion_sha512 *sha, const block *f)
 {
-    for (size_t cut = 0; cut <= f[0].size; cut += f[0].size > 1000 ? 333331 : 1) {
+    size_t size = f[0].size, n = 1;
+    for (size_t cut = 0; cut <= size; cut += next_cut(size), n = n % SHA512_LANES + 1) {
         sha512 s;
-        block out = allocate(SHA512_BYTES);
-        sha512_init(&s);
-        sha512_update(&s, f[0].bytes, cut);
-        sha512_update(&s, f[0].bytes + cut, f[0].size - cut);
-        sha512_final(&s, out.bytes);
-        expect("sha512", out, f[1]);
+        block out = allocate(SHA512_BYTES * n), expected = allocate(SHA512_BYTES * n);
+        for (size_t k = 0; k < n; k++) memcpy(expected.bytes + SHA512_BYTES * k, f[1].bytes, SHA512_BYTES);
+        sha512_init(&s, n);
+        sha512_update(sha, &s, f[0].bytes, 0, cut);
+        sha512_update(sha, &s, f[0].bytes + cut, 0, size - cut);
+        sha512_final(sha, &s, out.bytes);
+        expect("sha512", out, expected);
+        free(expected.bytes);
     }
 }
 
 /* hmac KEY MESSAGE TAG, the tag possibly truncated */
-static void run_hmac(const block *f)
+static void run_hmac(const fusion_sha256 *sha, const block *f)
 {
     hmac_sha256 mac;
     block tag = allocate(SHA256_BYTES);
-    hmac_sha256_init(&mac, f[0].bytes, f[0].size);
+    const uint8_t *const data[1] = {f[1].bytes};
+    hmac_sha256_init(sha, &mac, f[0].bytes, f[0].size);
     sha256 message = mac.inner;
-    sha256_update(&message, f[1].bytes, f[1].size);
-    hmac_sha256_finish(&mac, &message, tag.bytes);
+    sha256_update(sha, &message, data, &f[1].size, 1);
+    hmac_sha256_finish(sha, &mac, &message, tag.bytes, 1);
     tag.size = f[2].size;
     expect("hmac", tag, f[2]);
 }
 
 /* expand WIDTH(2 bytes) ROWS DST OUT N(1 byte) */
-static void run_expand(const block *f)
+static void run_expand(const fusion_sha512 *sha, const block *f)
 {
     size_t n = f[4].bytes[0];
     size_t width = (size_t)f[0].bytes[0] << 8 | f[0].bytes[1];
     block out = allocate(f[3].size);
-    fusion_expand_message_xmd(out.bytes, f[3].size / n, f[1].bytes, width, f[2].bytes, f[2].size, n);
+    fusion_expand_message_xmd(sha, out.bytes, f[3].size / n, f[1].bytes, width, f[2].bytes, f[2].size, n);
     expect("expand_message_xmd", out, f[3]);
 }
 
 /* rows PREFIX ROWS OUT_WIDTH(1 byte) OUT */
-static void run_sha256_rows(const block *f)
+static void run_sha256_rows(const fusion_sha256 *sha, const block *f)
 {
     size_t out_width = f[2].bytes[0], n = f[3].size / out_width;
     block out = allocate(f[3].size);
-    fusion_sha256_rows(out.bytes, out_width, f[0].bytes, f[0].size, f[1].bytes, n ? f[1].size / n : 0, n);
+    fusion_sha256_rows(sha, out.bytes, out_width, f[0].bytes, f[0].size, f[1].bytes, n ? f[1].size / n : 0, n);
     expect("sha256_rows", out, f[3]);
 }
 
 /* columns KEY START(1 byte) OFFSETS DATA OFFSETS DATA TAGS: two columns, offsets 8 bytes little-endian each */
-static void run_columns(const block *f)
+static void run_columns(const fusion_sha256 *sha, const block *f)
 {
     const int64_t *offsets[2];
     const uint8_t *data[2] = {f[3].bytes, f[5].bytes};
@@ -220,26 +242,119 @@ static void run_columns(const block *f)
         }
         offsets[c] = copy;
     }
-    fusion_hmac_sha256_columns(tags.bytes, f[0].bytes, f[0].size, offsets, data, 2, f[1].bytes[0],
+    fusion_hmac_sha256_columns(sha, tags.bytes, f[0].bytes, f[0].size, offsets, data, 2, f[1].bytes[0],
                                f[6].size / SHA256_BYTES);
     expect("hmac_columns", tags, f[6]);
     free((void *)offsets[0]);
     free((void *)offsets[1]);
 }
 
-static void run_curve(const char *name, const block *f)
+/* --- blocks, each with every variant --- */
+
+/* aes KEY IN OUT, encrypted into another place and in place */
+static void run_aes(const block *f)
+{
+    size_t n = f[1].size / AES_BLOCK;
+    uint8_t round_keys[AES128_ROUND_KEYS];
+    fusion_aes128_expand(round_keys, f[0].bytes);
+    const fusion_aes *aes;
+    for (int i = 0; (aes = fusion_aes_variant(i)); i++) {
+        block out = allocate(f[1].size), same = allocate(f[1].size);
+        aes->encrypt(out.bytes, f[1].bytes, round_keys, n);
+        expect("aes", out, f[2]);
+        if (same.size) memcpy(same.bytes, f[1].bytes, same.size);
+        aes->compress(same.bytes, same.bytes, round_keys, n);
+        for (size_t k = 0; k < same.size; k++) same.bytes[k] ^= f[1].bytes[k];
+        expect("aes compress", same, f[2]);
+    }
+}
+
+/* gf128 A B PRODUCTS SCALED: A * B row by row, and A times the element at the end of B, which has one row more */
+static void run_gf128(const block *f)
+{
+    size_t n = f[0].size / GF128_BYTES;
+    const uint8_t *factor = f[1].bytes + f[0].size;
+    const fusion_gf128 *gf128;
+    for (int i = 0; (gf128 = fusion_gf128_variant(i)); i++) {
+        block product = allocate(f[0].size), scaled = allocate(f[0].size), sum = allocate(f[0].size);
+        gf128->multiply(product.bytes, f[0].bytes, f[1].bytes, n);
+        expect("gf128 multiply", product, f[2]);
+        gf128->scale(scaled.bytes, f[0].bytes, factor, n);
+        expect("gf128 scale", scaled, f[3]);
+        if (sum.size) memset(sum.bytes, 0xa5, sum.size);
+        gf128->scale_add(sum.bytes, f[0].bytes, factor, n);
+        for (size_t k = 0; k < sum.size; k++) sum.bytes[k] ^= 0xa5;
+        expect("gf128 scale_add", sum, f[3]);
+    }
+}
+
+static void *words(size_t n)
+{
+    void *p = malloc(4 * n);
+    if (n && !p) fail("out of memory");
+    return p;
+}
+
+static uint8_t *scratch(size_t size)
+{
+    uint8_t *p = NULL;
+    if (posix_memalign((void **)&p, 64, size)) fail("out of memory");
+    return p;
+}
+
+/* okvs SEED BINS(1 byte) SLOTS(2 bytes) KEYS VALUES STORE: encodes and decodes; no STORE if encoding must fail */
+static void run_okvs(const block *f)
+{
+    uint32_t bins = f[1].bytes[0], slots = (uint32_t)f[2].bytes[0] << 8 | f[2].bytes[1];
+    size_t n = f[3].size / AES_BLOCK;
+    const fusion_aes *aes;
+    for (int i = 0; (aes = fusion_aes_variant(i)); i++) {
+        fusion_okvs okvs;
+        fusion_okvs_init(&okvs, f[0].bytes, bins, slots);
+        uint32_t *slot = words(n), *order = words(n), *first = words((size_t)bins * slots + 2);
+        uint8_t *encoding = scratch(fusion_okvs_encode_scratch(&okvs));
+        uint8_t *decoding = scratch(fusion_okvs_decode_scratch());
+        block store = allocate((size_t)OKVS_VALUE * OKVS_BLOCK * bins * (slots + OKVS_WORDS - 1));
+        block values = allocate(f[3].size);
+        fusion_okvs_slots(&okvs, aes, slot, f[3].bytes, n);
+        fusion_okvs_sort(&okvs, order, first, slot, n);
+        int failed = fusion_okvs_encode(&okvs, aes, store.bytes, f[3].bytes, f[4].bytes, order, first, encoding, 0,
+                                        bins);
+        if (failed != (f[5].size ? 0 : -1)) fail("okvs encode");
+        if (!failed) fusion_okvs_decode(&okvs, aes, values.bytes, f[3].bytes, store.bytes, order, decoding, 0, n);
+        expect("okvs store", store, failed ? store : f[5]);
+        expect("okvs values", values, failed ? values : f[4]);
+        free(slot), free(order), free(first), free(encoding), free(decoding);
+    }
+}
+
+/* Which operation a line names, and the kernel whose variants all run it. */
+static void run_operation(const char *name, const block *f)
 {
     static const struct {
         const char *name;
-        void (*run)(const fusion_ristretto *ops, const block *f);
+        void (*curve)(const fusion_ristretto *ops, const block *f);
+        void (*sha256)(const fusion_sha256 *sha, const block *f);
+        void (*sha512)(const fusion_sha512 *sha, const block *f);
+        void (*blocks)(const block *f); /* goes through the variants itself */
     } operations[] = {
-        {"from_uniform", run_from_uniform}, {"decode", run_decode}, {"multiply", run_multiply},
-        {"multiply_base", run_multiply_base}, {"add", run_add},
+        {"from_uniform", .curve = run_from_uniform}, {"decode", .curve = run_decode},
+        {"multiply", .curve = run_multiply},         {"multiply_base", .curve = run_multiply_base},
+        {"add", .curve = run_add},                   {"sha256", .sha256 = run_sha256},
+        {"hmac", .sha256 = run_hmac},                {"rows", .sha256 = run_sha256_rows},
+        {"columns", .sha256 = run_columns},          {"sha512", .sha512 = run_sha512},
+        {"expand", .sha512 = run_expand},            {"aes", .blocks = run_aes},
+        {"gf128", .blocks = run_gf128},              {"okvs", .blocks = run_okvs},
     };
     for (size_t k = 0; k < sizeof operations / sizeof operations[0]; k++) {
         if (strcmp(name, operations[k].name)) continue;
-        const fusion_ristretto *ops;
-        for (int i = 0; (ops = fusion_ristretto_variant(i)); i++) operations[k].run(ops, f);
+        const fusion_ristretto *curve;
+        const fusion_sha256 *sha256;
+        const fusion_sha512 *sha512;
+        for (int i = 0; operations[k].curve && (curve = fusion_ristretto_variant(i)); i++) operations[k].curve(curve, f);
+        for (int i = 0; operations[k].sha256 && (sha256 = fusion_sha256_variant(i)); i++) operations[k].sha256(sha256, f);
+        for (int i = 0; operations[k].sha512 && (sha512 = fusion_sha512_variant(i)); i++) operations[k].sha512(sha512, f);
+        if (operations[k].blocks) operations[k].blocks(f);
         return;
     }
     fail("unknown operation");
@@ -258,13 +373,7 @@ static void run_line(char *line)
         at += digits;
     }
     *at = 0;
-    if (!strcmp(name, "sha256")) run_sha256(f);
-    else if (!strcmp(name, "sha512")) run_sha512(f);
-    else if (!strcmp(name, "hmac")) run_hmac(f);
-    else if (!strcmp(name, "expand")) run_expand(f);
-    else if (!strcmp(name, "rows")) run_sha256_rows(f);
-    else if (!strcmp(name, "columns")) run_columns(f);
-    else run_curve(name, f);
+    run_operation(name, f);
     for (int i = 0; i < count; i++) free(f[i].bytes);
 }
 

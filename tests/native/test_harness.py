@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reference import expand, libsodium, vectors
+from reference import aes, expand, gf128, libsodium, okvs, vectors
 from reference.ristretto255 import ORDER
 
 HERE = Path(__file__).parent
@@ -87,10 +88,10 @@ def hash_cases() -> Iterator[str]:
     known = vectors.load("expand_message_xmd.json")
     for case in known["tests"]:
         yield expand_line([case["message"].encode()], known["dst"].encode(), [bytes.fromhex(case["uniform"])])
-    for width in (0, 1, 31, 32, 64, 128, 130):
-        rows = [bytes([i]) * width for i in range(3)]
-        for dst in (b"d", bytes(range(255))):
-            yield expand_line(rows, dst, [expand.expand_message_xmd(row, dst, 64) for row in rows])
+    for n, width in zip([1, 2, 3, 7, 8, 9, 16, 17], [31, 0, 1, 32, 64, 128, 130, 32], strict=True):
+        rows = [bytes([i]) * width for i in range(n)]
+        for dst, length in itertools.product((b"d", bytes(range(255))), (1, 64, 65)):
+            yield expand_line(rows, dst, [expand.expand_message_xmd(row, dst, length) for row in rows])
         for out in (1, 12, 32):
             digests = [hashlib.sha256(b"prefix" + row).digest()[:out] for row in rows]
             yield line("rows", b"prefix", b"".join(rows), bytes([out]), b"".join(digests))
@@ -102,10 +103,10 @@ def expand_line(rows: list[bytes], dst: bytes, out: list[bytes]) -> str:
 
 
 def column_cases() -> Iterator[str]:
-    values = [b"", b"a", b"x" * 59, b"x" * 60, b"", b"y" * 64, b"z" * 200]
+    values = [b"", b"a", b"x" * 59, b"x" * 60, b"", b"y" * 64, b"z" * 200, b"", b"b", b"y" * 37, b"z" * 120]
     other = values[::-1]
     for key in (b"", b"k" * 32, b"k" * 64, b"k" * 131):
-        for start in (0, 3, len(values)):
+        for start in (0, 3, 4, len(values)):
             tags = b""
             for pair in list(zip(values, other, strict=True))[start:]:
                 message = b"".join(len(v).to_bytes(4, "little") + v for v in pair)
@@ -127,7 +128,42 @@ def offsets(values: list[bytes]) -> bytes:
     return ends.astype("<i8").tobytes()
 
 
-@pytest.mark.parametrize("cases", [curve_cases, hash_cases, column_cases], ids=["curve", "hashes", "columns"])
+def block_cases() -> Iterator[str]:
+    source = np.random.default_rng(2)
+    for case in vectors.load("aes128.json")["tests"]:
+        yield line("aes", *(bytes.fromhex(case[field]) for field in ("key", "in", "out")))
+    for n in [*range(10), *range(31, 38), 64, 67]:
+        key, rows, factors = source.bytes(16), rows_of(source, n), rows_of(source, n + 1)
+        yield line("aes", key, b"".join(rows), b"".join(aes.encrypt(key, row) for row in rows))
+        a, b = ([int.from_bytes(row, "little") for row in part] for part in (rows, factors))
+        products = [gf128.multiply(x, y).to_bytes(16, "little") for x, y in zip(a, b, strict=False)]
+        scaled = [gf128.multiply(x, b[-1]).to_bytes(16, "little") for x in a]
+        yield line("gf128", b"".join(rows), b"".join(factors), b"".join(products), b"".join(scaled))
+
+
+def okvs_cases() -> Iterator[str]:
+    """Stores that hold little and much, of one bin and of several; then some that cannot be."""
+    source = np.random.default_rng(3)
+    for n, bins, slots in [(0, 1, 1), (1, 1, 1), (2, 3, 2), (130, 1, 1), (300, 1, 12), (300, 5, 3), (260, 20, 1)]:
+        keys, values, seed = rows_of(source, n), rows_of(source, n), source.bytes(16)
+        store = okvs.encode(seed, keys, values, bins, slots)
+        assert store is not None
+        yield okvs_line(seed, bins, slots, keys, values, store)
+    keys = rows_of(source, 500)
+    yield okvs_line(bytes(16), 1, 1, keys, keys, [])
+    yield okvs_line(bytes(16), 2, 9, [*keys[:20], keys[7]], keys[:21], [])
+
+
+def okvs_line(seed: bytes, bins: int, slots: int, keys: list[bytes], values: list[bytes], store: list[bytes]) -> str:
+    sizes = bytes([bins]), slots.to_bytes(2, "big")
+    return line("okvs", seed, *sizes, b"".join(keys), b"".join(values), b"".join(store))
+
+
+def rows_of(source: np.random.Generator, n: int) -> list[bytes]:
+    return [source.bytes(16) for _ in range(n)]
+
+
+@pytest.mark.parametrize("cases", [curve_cases, hash_cases, column_cases, block_cases, okvs_cases])
 def test_kernels_are_clean_under_sanitisers(harness, tmp_path, cases):
     lines = list(cases())
     result = run(harness, tmp_path, lines)

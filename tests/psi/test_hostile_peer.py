@@ -35,7 +35,7 @@ def attack(chunks, *, rows=2, widths=None, result=b""):
                 learn="both",
                 kinds=("text",),
                 rows=rows,
-                parameters={"how": "inner", "protocol": "auto", "suite": ecdh.SUITE},
+                parameters={"how": "inner", "protocol": "ecdh", "suite": ecdh.SUITE},
             )
             for _ in peer.exchange(iter(chunks), {1: 32, 2: ecdh.tag_bytes(3, rows)}):
                 pass
@@ -59,11 +59,14 @@ FAULTS = {
         "invalid or the identity",
     ),
     "repeated_mask": ([Chunk(1, np.concatenate((TWO[:1], TWO[:1]))), good_tags()], "same mask twice"),
-    "too_many_masks": ([Chunk(1, encodings(3)), good_tags()], "more masks than the 2"),
-    "too_few_masks": ([Chunk(1, TWO[:1]), good_tags()], "before the number it announced"),
+    "too_many_masks": ([Chunk(1, encodings(3)), good_tags()], "3 masks at once where 2 belong"),
+    "too_few_masks": ([Chunk(1, TWO[:1]), good_tags()], "1 masks at once where 2 belong"),
     "no_masks": ([good_tags()], "before the number it announced"),
-    "too_many_tags": ([Chunk(1, TWO), good_tags(4)], "more tags"),
-    "too_few_tags": ([Chunk(1, TWO), good_tags(2)], "2 of 3 tags"),
+    "too_many_tags": ([Chunk(1, TWO), good_tags(4)], "4 tags at once where 3 belong"),
+    "too_few_tags": ([Chunk(1, TWO), good_tags(2)], "2 tags at once where 3 belong"),
+    "one_mask_at_a_time": ([Chunk(1, TWO[:1]), Chunk(1, TWO[1:]), good_tags()], "1 masks at once where 2 belong"),
+    "missing_tags": ([Chunk(1, TWO)], "0 of 3 tags"),
+    "masks_after_the_last": ([Chunk(1, TWO), Chunk(1, encodings(1)), good_tags()], "1 masks at once where 0 belong"),
     "wrong_width": ([Chunk(1, np.zeros((2, 31), np.uint8))], "does not fit rows of 32"),
     "unknown_stream": ([Chunk(3, TWO)], "stream 3"),
 }
@@ -73,14 +76,14 @@ FAULTS = {
 def test_bad_rows_are_refused(fault):
     chunks, words = FAULTS[fault]
     with pytest.raises(fusion.PeerError, match=words) as caught:
-        fusion.simulate(victim=lambda peer: intersect(peer, OURS, ["k"]), attacker=attack(chunks))
+        fusion.simulate(victim=lambda peer: intersect(peer, OURS, ["k"], protocol="ecdh"), attacker=attack(chunks))
     assert any("victim" in note for note in caught.value.__notes__)
 
 
 def test_another_result_is_refused():
     with pytest.raises(fusion.PeerError, match="different results"):
         fusion.simulate(
-            victim=lambda peer: intersect(peer, OURS, ["k"]),
+            victim=lambda peer: intersect(peer, OURS, ["k"], protocol="ecdh"),
             attacker=attack([Chunk(1, TWO), good_tags()], result=b"other"),
         )
 
@@ -88,7 +91,9 @@ def test_another_result_is_refused():
 @pytest.mark.parametrize("rows", [-1, 2**31 + 1, 2**40])
 def test_impossible_sizes_are_refused(rows):
     with pytest.raises(fusion.PeerError, match="out of range"):
-        fusion.simulate(victim=lambda peer: intersect(peer, OURS, ["k"]), attacker=attack([], rows=rows))
+        fusion.simulate(
+            victim=lambda peer: intersect(peer, OURS, ["k"], protocol="ecdh"), attacker=attack([], rows=rows)
+        )
 
 
 def test_tags_from_a_peer_that_learns_alone_are_refused():
@@ -98,10 +103,12 @@ def test_tags_from_a_peer_that_learns_alone_are_refused():
                 learn="attacker",
                 kinds=("text",),
                 rows=2,
-                parameters={"how": "inner", "protocol": "auto", "suite": ecdh.SUITE},
+                parameters={"how": "inner", "protocol": "ecdh", "suite": ecdh.SUITE},
             )
             for _ in peer.exchange(iter([Chunk(1, TWO), good_tags()]), {1: 32, 2: ecdh.tag_bytes(3, 2)}):
                 pass
 
     with pytest.raises(fusion.PeerError, match="stream 2"):
-        fusion.simulate(victim=lambda peer: intersect(peer, OURS, ["k"], learn="attacker"), attacker=role)
+        fusion.simulate(
+            victim=lambda peer: intersect(peer, OURS, ["k"], learn="attacker", protocol="ecdh"), attacker=role
+        )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import fusion
 from fusion.channel.simulate import run
-from fusion.psi import ecdh, ideal, intersect
+from fusion.psi import ecdh, ideal, intersect, vole
 
 from .recording import recorded, shapes
 
@@ -31,9 +31,14 @@ def both(left, right, on_left, on_right=None, *, window=16, **options):
     )
 
 
+@pytest.fixture(params=["ecdh", "vole"])
+def protocol(request):
+    return request.param
+
+
 @pytest.mark.parametrize("window", [1, 16])
-def test_both_learn_aligned_rows(window):
-    out = both(PEOPLE, POLICIES, ["id"], ["member"], window=window)
+def test_both_learn_aligned_rows(window, protocol):
+    out = both(PEOPLE, POLICIES, ["id"], ["member"], window=window, protocol=protocol)
     (left, receipt), (right, other) = out["left"], out["right"]
     pairs = sorted(zip(left["id"].str.strip().str.lower(), right["member"].str.lower(), strict=True))
     assert pairs == [("a", "a"), ("d", "d")]
@@ -44,6 +49,8 @@ def test_both_learn_aligned_rows(window):
     assert receipt.sizes == other.sizes == {"left": 4, "right": 5}
     assert receipt.bytes_sent == other.bytes_received
     assert receipt.learned == other.learned
+    assert receipt.parameters == other.parameters
+    assert receipt.parameters["protocol"] == protocol
     assert receipt.learned["left"] == [
         "how many distinct keys the other side brought: 5",
         "which of its own keys the other side holds too: 2 of 4",
@@ -51,11 +58,12 @@ def test_both_learn_aligned_rows(window):
 
 
 @pytest.mark.parametrize("learner", ["left", "right"])
-def test_one_learns(learner):
-    out = both(PEOPLE, POLICIES, ["id"], ["member"], learn=learner)
+def test_one_learns(learner, protocol):
+    out = both(PEOPLE, POLICIES, ["id"], ["member"], learn=learner, protocol=protocol)
     idle = {"left": "right", "right": "left"}[learner]
     assert out[idle][0] is None
     assert len(out[learner][0]) == 2
+    assert out[learner][1].parameters == out[idle][1].parameters
     assert len(out[learner][1].learned[idle]) == 1
     assert out[learner][1].learned[learner][1].endswith(f": 2 of {out[learner][1].sizes[learner]}")
     assert not any("2 of" in sentence for sentence in [s for said in out[idle][1].learned.values() for s in said])
@@ -64,9 +72,10 @@ def test_one_learns(learner):
 keys = st.lists(st.tuples(st.text(max_size=4), st.none() | st.integers(-3, 3)), max_size=30)
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.parametrize("protocol", ["ecdh", "vole"])
+@settings(max_examples=40, deadline=None)
 @given(a=keys, b=keys, learn=st.sampled_from(["both", "left", "right"]), window=st.sampled_from([1, 2, 16]))
-def test_agrees_with_the_cleartext_twin(a, b, learn, window):
+def test_agrees_with_the_cleartext_twin(protocol, a, b, learn, window):
     tables = {
         name: pa.table(
             {"t": pa.array([k[0] for k in rows], pa.string()), "i": pa.array([k[1] for k in rows], pa.int64())}
@@ -75,8 +84,9 @@ def test_agrees_with_the_cleartext_twin(a, b, learn, window):
     }
     tables = {name: table.append_column("row", pa.array(np.arange(len(table)))) for name, table in tables.items()}
     on = {"t": "text", "i": "integer"}
-    out = both(tables["left"], tables["right"], on, learn=learn, duplicates="first", window=window)
-    twin = ideal.intersect({n: (t, on) for n, t in tables.items()}, learn=learn, duplicates="first")
+    options = {"learn": learn, "duplicates": "first"}
+    out = both(tables["left"], tables["right"], on, **options, window=window, protocol=protocol)
+    twin = ideal.intersect({n: (t, on) for n, t in tables.items()}, **options)
     pairs = []
     for result in ({n: out[n][0] for n in out}, twin):
         learners = [n for n in ("left", "right") if result[n] is not None]
@@ -85,11 +95,11 @@ def test_agrees_with_the_cleartext_twin(a, b, learn, window):
     assert pairs[0] == pairs[1]
 
 
-def test_more_rows_than_a_chunk():
-    n = ecdh.CHUNK + 77
+@pytest.mark.parametrize(("protocol", "n"), [("ecdh", ecdh.CHUNK + 77), ("vole", 40_000)])
+def test_more_rows_than_a_chunk(protocol, n):
     left = pd.DataFrame({"k": np.arange(n)})
     right = pd.DataFrame({"k": np.arange(n // 2, n // 2 + 50)})
-    out = both(left, right, ["k"], window=1)
+    out = both(left, right, ["k"], window=1, protocol=protocol)
     assert sorted(out["left"][0]["k"]) == list(range(n // 2, n // 2 + 50))
     assert out["left"][0]["k"].tolist() == out["right"][0]["k"].tolist()
 
@@ -108,10 +118,10 @@ def test_nulls_never_match():
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_empty_tables(side):
+def test_empty_tables(side, protocol):
     tables = {"left": PEOPLE.rename(columns={"id": "k"}), "right": POLICIES.rename(columns={"member": "k"})}
     tables[side] = tables[side].iloc[:0]
-    out = both(tables["left"], tables["right"], {"k": "text"})
+    out = both(tables["left"], tables["right"], {"k": "text"}, protocol=protocol)
     assert len(out["left"][0]) == len(out["right"][0]) == 0
 
 
@@ -131,6 +141,7 @@ def test_duplicates_are_refused_unless_told():
         ({"on": {"id": "text"}}, {"on": {"id": "cn_id"}}, "kinds"),
         ({"on": ["id"]}, {"on": {"id": "text", "age": "integer"}}, "kinds"),
         ({"protocol": "auto"}, {"protocol": "ecdh"}, "protocol"),
+        ({"protocol": "vole"}, {"protocol": "ecdh"}, "protocol"),
     ],
 )
 def test_both_sides_hear_of_a_mismatch(left, right, field):
@@ -186,9 +197,9 @@ def test_the_channel_serves_the_next_operation_after_a_failed_one():
 IDS = [f"person-{i:05d}" for i in range(300)]
 
 
-def test_the_wire_shows_no_identifier_nor_a_plain_hash_of_one(monkeypatch):
+def test_the_wire_shows_no_identifier_nor_a_plain_hash_of_one(monkeypatch, protocol):
     with recorded(monkeypatch) as frames:
-        both(pd.DataFrame({"k": IDS[:200]}), pd.DataFrame({"k": IDS[100:]}), ["k"])
+        out = both(pd.DataFrame({"k": IDS[:200]}), pd.DataFrame({"k": IDS[100:]}), ["k"], protocol=protocol)
     wire = b"".join(bytes(frame.payload) for frame in frames)
     assert len(wire) > 400 * 32
     for identifier in IDS:
@@ -198,12 +209,16 @@ def test_the_wire_shows_no_identifier_nor_a_plain_hash_of_one(monkeypatch):
         for name in ("md5", "sha1", "sha256", "sha512", "blake2b", "blake2s", "sha3_256"):
             for data in (raw, framed):
                 assert hashlib.new(name, data).digest()[:8] not in wire
-    # nor a point that anybody could compute: H(x) unmasked
+    # nor anything else that anybody could compute: what stands for x, and H(x) unmasked
     items = _items(IDS)
-    session = bytes(32)
-    points = fusion.crypto.group.hash_to_group(items, b"fusion/psi/ecdh/1/" + ecdh.SUITE.encode() + b"/item/" + session)
-    for row in fusion.kernels.ristretto.encode(points):
-        assert row.tobytes() not in wire
+    session = bytes.fromhex(out["left"][1].session)
+    domain = hashlib.sha256(b"fusion/psi/ecdh/1/" + ecdh.SUITE.encode() + b"/item/" + session).digest()
+    points = fusion.crypto.group.hash_to_group(items, b"fusion/ecdh/1" + domain)
+    prefix = hashlib.sha256(b"fusion/psi/vole/1/" + vole.SUITE.encode() + b"/item").digest() + session
+    for item, point in zip(items, fusion.kernels.ristretto.encode(points), strict=True):
+        hashed = hashlib.sha256(prefix + item.tobytes()).digest()
+        for part in (item.tobytes()[:8], point.tobytes(), hashed[:8], hashed[16:24]):
+            assert part not in wire
 
 
 def _items(identifiers):
@@ -214,30 +229,30 @@ def _items(identifiers):
 
 
 @pytest.mark.parametrize("learn", ["both", "left"])
-def test_what_the_wire_shows_depends_on_sizes_only(monkeypatch, learn):
+def test_what_the_wire_shows_depends_on_sizes_only(monkeypatch, learn, protocol):
     seen = []
     for left, right in ((IDS[:200], IDS[100:]), (IDS[100:], IDS[:200]), (IDS[:200], [f"other{i}" for i in range(200)])):
         with recorded(monkeypatch) as frames:
-            both(pd.DataFrame({"k": left}), pd.DataFrame({"k": right}), ["k"], learn=learn)
+            both(pd.DataFrame({"k": left}), pd.DataFrame({"k": right}), ["k"], learn=learn, protocol=protocol)
         seen.append(shapes(frames))
     assert seen[0] == seen[1] == seen[2]
 
 
-def test_every_session_draws_fresh_secrets(monkeypatch):
+def test_every_session_draws_fresh_masks(monkeypatch):
     rows = []
     for _ in range(2):
         with recorded(monkeypatch) as frames:
-            both(pd.DataFrame({"k": IDS}), pd.DataFrame({"k": IDS}), ["k"])
+            both(pd.DataFrame({"k": IDS}), pd.DataFrame({"k": IDS}), ["k"], protocol="ecdh")
         chunks = [np.frombuffer(f.payload, np.uint8, offset=8) for f in frames if f.stream == 1]
         rows.append({bytes(row) for chunk in chunks for row in chunk.reshape(-1, 32)})
     assert len(rows[0]) == 600  # neither do the two sides share a mask
     assert rows[0].isdisjoint(rows[1])
 
 
-def test_order_says_nothing_about_either_table():
+def test_order_says_nothing_about_either_table(protocol):
     orders = set()
     for _ in range(6):
-        out = both(pd.DataFrame({"k": IDS}), pd.DataFrame({"k": IDS}), ["k"])
+        out = both(pd.DataFrame({"k": IDS}), pd.DataFrame({"k": IDS}), ["k"], protocol=protocol)
         orders.add(tuple(out["left"][0]["k"]))
     assert len(orders) == 6
     assert tuple(IDS) not in orders

@@ -229,10 +229,28 @@ class Channel:
             else:
                 self._put(Kind.CHUNK, encode_chunk(chunk), chunk.stream)
 
-    def finish(self, learned: Mapping[str, Sequence[str]], *, result: bytes = b"", notes: Sequence[str] = ()) -> None:
+    def finish(
+        self,
+        learned: Mapping[str, Sequence[str]],
+        *,
+        result: bytes = b"",
+        notes: Sequence[str] = (),
+        settled: Mapping[str, str | int] | None = None,
+    ) -> None:
         """Compare transcripts, and ``result`` where both sides hold the same one, then make the receipt.
 
         Nothing that was computed may be used before this returns.
+
+        Parameters
+        ----------
+        learned : mapping
+            For each party, what it learned, in sentences.
+        result : bytes
+            At most 64 bytes that must be equal on both sides.
+        notes : sequence of str
+            What this side should know about its own data.
+        settled : mapping, optional
+            What announced parameters came to mean once both sides had announced; the receipt shows it in their place.
         """
         self.phase("comparing transcripts")
         session = self._session
@@ -257,6 +275,7 @@ class Channel:
             hashes=(sent, received),
             learned={party: list(sentences) for party, sentences in learned.items()},
             notes=tuple(notes),
+            settled=dict(settled or {}),
         )
 
     def receipt(self) -> Receipt:

@@ -136,7 +136,7 @@ def probe(config: str | os.PathLike[str] | Party, peer: str, timeout: float = 5.
 
 
 def _meet(party: Party, wanted: list[Peer], expires: float, *, is_probe: bool) -> list[_Link]:
-    links: list[_Link] = []
+    dialled: dict[str, _Link] = {}
     awaited = {peer.name: peer for peer in wanted if peer.address is None}
     with contextlib.ExitStack() as stack:
         # listening comes first: a peer that we dial may itself be waiting for one that dials us
@@ -144,15 +144,17 @@ def _meet(party: Party, wanted: list[Peer], expires: float, *, is_probe: bool) -
         try:
             for peer in wanted:
                 progress.emit(progress.Event(party.name, "connect", f"waiting for {peer.name}"))
-                if door is not None and peer.address is None:
-                    links.append(door.wait(peer, expires))
+                if door is not None and peer.name in awaited:
+                    door.wait(peer, expires)
                 else:
-                    links.append(_dial(party, peer, expires, is_probe=is_probe))
+                    dialled[peer.name] = _dial(party, peer, expires, is_probe=is_probe)
         except BaseException:
-            for link in links:
+            for link in dialled.values():
                 link.transport.close()
             raise
-    return links
+        # only now: whoever came early may have started again since
+        links = dialled | (door.take() if door is not None else {})
+    return [links[peer.name] for peer in wanted]
 
 
 def _introduce(
@@ -275,8 +277,8 @@ class _Door:
         for link in self._arrived.values():
             link.transport.close()
 
-    def wait(self, peer: Peer, expires: float) -> _Link:
-        """The connection from ``peer``, when it has come."""
+    def wait(self, peer: Peer, expires: float) -> None:
+        """Return when ``peer`` has come."""
         with self._changed:
             while peer.name not in self._arrived:
                 if isinstance(self._refused, MismatchError):
@@ -288,7 +290,12 @@ class _Door:
                         f"{peer.name} did not connect to {self._party.listen} in time; start its side{turned_away}"
                     )
                 self._changed.wait(min(remaining, 0.25))
-            return self._arrived.pop(peer.name)
+
+    def take(self) -> dict[str, _Link]:
+        """The newest connection from everybody who has come."""
+        with self._changed:
+            taken, self._arrived = self._arrived, {}
+        return taken
 
     def _accept(self) -> None:
         while not self._closed:

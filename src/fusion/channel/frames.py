@@ -11,6 +11,8 @@ import enum
 import struct
 from dataclasses import dataclass
 
+import numpy as np
+
 from fusion.errors import PeerError
 
 __all__ = ["HEADER", "MAX_CONTROL", "MAX_PAYLOAD", "Frame", "Kind", "Parser"]
@@ -104,7 +106,7 @@ class Parser:
         if self._fields is None:
             kind, stream, length, operation, sequence = _check(self._header)
             self._fields = (kind, operation, sequence, stream)
-            self._buffer, self._have = memoryview(bytearray(length)), 0
+            self._buffer, self._have = np.empty(length, np.uint8).data, 0
             if length:
                 return None
         kind, operation, sequence, stream = self._fields

@@ -31,6 +31,11 @@ ALPN = "fusion/1"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FINGERPRINT = re.compile(r"ed25519:[0-9a-f]{64}")
 _RESERVED = frozenset({"both", "all"})
+# The y of the eight points of small order on edwards25519: 0, 1, -1 and the two of order 8. A signature under such a
+# key is found by trial, and OpenSSL takes it: a pin of zeros, left over from a template, would let everybody in.
+_FIELD = 2**255 - 19
+_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
+_SMALL_ORDER = frozenset({0, 1, _FIELD - 1, _ORDER_8, _FIELD - _ORDER_8})
 # Pins are changed by hand; certificates do not expire on their own.
 _FROM = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 _UNTIL = dt.datetime(2120, 1, 1, tzinfo=dt.UTC)
@@ -53,10 +58,14 @@ def check_fingerprint(text: str) -> str:
         raise InputError(
             "a fingerprint is 'ed25519:' and 64 lower-case hex digits; copy it from the peer's `fusion keygen`"
         )
+    raw = bytes.fromhex(text.removeprefix("ed25519:"))
     try:
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(text.removeprefix("ed25519:")))
+        Ed25519PublicKey.from_public_bytes(raw)
     except (ValueError, UnsupportedAlgorithm):
         raise InputError("this fingerprint is no public key; copy it again from the peer's `fusion keygen`") from None
+    # the top bit is the sign of x; what is left may be written without having been reduced
+    if int.from_bytes(raw, "little") % 2**255 % _FIELD in _SMALL_ORDER:
+        raise InputError("anybody can sign for this fingerprint; copy the real one from the peer's `fusion keygen`")
     return text
 
 

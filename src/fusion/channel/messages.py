@@ -13,10 +13,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from fusion.channel.frames import MAX_CONTROL, MAX_PAYLOAD
+from fusion.channel.frames import HEADER, MAX_CONTROL, MAX_PAYLOAD
 from fusion.errors import InputError, PeerError
 
 __all__ = [
+    "ENDS_BYTES",
     "MAX_ROWS",
     "NONCE_BYTES",
     "WIRE_VERSION",
@@ -32,12 +33,14 @@ __all__ = [
     "encode",
     "encode_chunk",
     "printable",
+    "stream_bytes",
 ]
 
 WIRE_VERSION = 1
 NONCE_BYTES = 32
 MAX_ROWS = 1 << 31
 _CHUNK_HEADER = struct.Struct("<II")
+ENDS_BYTES = 2 * HEADER.size  # what both sides send at the end of an exchange
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 
 # Everything that may end up in an error or on a screen is short, and what names something is printable.
@@ -48,7 +51,10 @@ Rows = npt.NDArray[np.uint8]
 
 
 class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="hello"):
-    """First words on a connection. ``probe`` only asks whether somebody answers."""
+    """First words on a connection. ``probe`` only asks whether somebody answers.
+
+    These fields are the same in every version, so that a difference in ``wire`` can be named.
+    """
 
     wire: int
     name: Word
@@ -149,7 +155,7 @@ def encode_chunk(chunk: Chunk) -> bytes:
         raise ValueError("a chunk holds rows of bytes: shape (n, width), uint8, neither of them 0")
     if _CHUNK_HEADER.size + rows.nbytes > MAX_PAYLOAD:
         raise ValueError("a chunk is larger than one frame")
-    return _CHUNK_HEADER.pack(*rows.shape) + rows.tobytes()
+    return b"".join((_CHUNK_HEADER.pack(*rows.shape), np.ascontiguousarray(rows).data))
 
 
 def decode_chunk(stream: int, payload: bytes | bytearray | memoryview, widths: dict[int, int]) -> Chunk:
@@ -164,3 +170,8 @@ def decode_chunk(stream: int, payload: bytes | bytearray | memoryview, widths: d
         raise PeerError(f"the peer sent a chunk on stream {stream} whose size does not fit rows of {width} bytes")
     rows = np.frombuffer(payload, np.uint8, offset=_CHUNK_HEADER.size).reshape(count, width)
     return Chunk(stream, rows)
+
+
+def stream_bytes(rows: int, width: int, chunk: int) -> int:
+    """What ``rows`` rows take in frames of at most ``chunk`` rows, headers included; for costs told in advance."""
+    return rows * width + -(-rows // chunk) * (HEADER.size + _CHUNK_HEADER.size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import itertools
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from fusion.errors import InputError, PeerAborted, TransportError
 __all__ = ["run", "simulate"]
 
 WINDOW = 16
+_CANCEL = 5.0  # seconds that cancelled roles get to notice
 
 Role = Callable[[Any], Any]
 
@@ -67,6 +69,8 @@ def run(roles: Mapping[str, Role], *, window: int = WINDOW, timeout: float = DEF
     results: dict[str, Any] = {}
     failures: list[tuple[str, BaseException]] = []
     lock = threading.Lock()
+    # Ctrl-C in the middle of Thread.join can make Python 3.11 take a running thread for ended; events know better
+    ended = {name: threading.Event() for name in roles}
 
     def play(name: str, role: Role) -> None:
         group = groups[name]
@@ -77,21 +81,22 @@ def run(roles: Mapping[str, Role], *, window: int = WINDOW, timeout: float = DEF
                 failures.append((name, error))
         finally:
             group.close()
+            ended[name].set()
 
-    threads = []
-    for name, role in roles.items():
-        context = contextvars.copy_context()
-        thread = threading.Thread(target=context.run, args=(play, name, role), name=f"fusion-{name}", daemon=True)
-        threads.append(thread)
-        thread.start()
+    started = []
     try:
-        for thread in threads:
-            thread.join()
+        for name, role in roles.items():
+            context = contextvars.copy_context()
+            threading.Thread(target=context.run, args=(play, name, role), name=f"fusion-{name}", daemon=True).start()
+            started.append(name)
+        for event in ended.values():
+            event.wait()
     except BaseException:
         for group in groups.values():
             group.close()
-        for thread in threads:
-            thread.join(5.0)
+        until = time.monotonic() + _CANCEL
+        for name in started:
+            ended[name].wait(max(until - time.monotonic(), 0.0))
         raise
     if failures:
         name, error = _root_cause(failures)

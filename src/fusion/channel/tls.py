@@ -16,7 +16,7 @@ import time
 from typing import cast
 
 from fusion.channel import messages
-from fusion.channel.frames import Frame, Kind, Parser
+from fusion.channel.frames import HEADER, Frame, Kind, Parser
 from fusion.channel.mailbox import Activity, Mailbox
 from fusion.errors import PeerError, TransportError
 
@@ -26,6 +26,7 @@ HEARTBEAT = 1.0  # seconds between heartbeats
 SILENCE = 30.0  # seconds without a byte before a peer counts as gone
 LINGER = 3.0  # seconds that closing waits for the peer to read the last words
 _RECEIVE = 1 << 18
+_RECORD = 1 << 14  # the most plain bytes in one record of TLS 1.3 (RFC 8446, 5.1)
 _TURN = 1 << 22  # bytes sent before reading gets its turn
 _ALERT = 1.0  # seconds that the other side gets to read why it was turned away
 
@@ -189,7 +190,7 @@ class TlsTransport:
             self._send()
             now = time.monotonic()
             closing = self._close_by
-            pending = len(self._unsent) > 0 or len(mailbox.outgoing) > 0
+            pending = len(self._unsent) > 0 or self._tls.wire_out.pending > 0 or len(mailbox.outgoing) > 0
             if closing is not None and (not pending or now > closing):
                 return True
             # a full inbox leaves the rest to the operating system, which slows the peer down
@@ -224,15 +225,17 @@ class TlsTransport:
 
     def _beat(self) -> None:
         activity = self._mailbox.activity
-        if not self._unsent:  # a peer that reads nothing hears no heartbeats either
+        if not self._unsent and not self._tls.wire_out.pending:  # a peer that reads nothing hears no heartbeats either
             beat = messages.Heartbeat(activity.operation[:64], activity.phase[:256], activity.state)
             self._encrypt(Frame(Kind.HEARTBEAT, messages.encode(beat)))
         self._spoke = time.monotonic()
 
     def _encrypt(self, frame: Frame) -> None:
-        self._tls.plain.write(frame.header())
-        if len(frame.payload):
-            self._tls.plain.write(frame.payload)
+        # the header shares a record with what follows it
+        first = _RECORD - HEADER.size
+        self._tls.plain.write(b"".join((frame.header(), frame.payload[:first])))
+        if len(frame.payload) > first:
+            self._tls.plain.write(memoryview(frame.payload)[first:])
 
     def _send(self) -> None:
         """Encrypt and send until the socket is full, the queue is empty, or the turn is over."""
@@ -240,14 +243,14 @@ class TlsTransport:
         turn = 0
         while turn < _TURN:
             if not self._unsent:
-                with mailbox.changed:
-                    frame = mailbox.outgoing.popleft() if mailbox.outgoing else None
-                    mailbox.changed.notify_all()
-                if frame is not None:
+                if not self._tls.wire_out.pending:
+                    with mailbox.changed:
+                        if not mailbox.outgoing:
+                            return
+                        frame = mailbox.outgoing.popleft()
+                        mailbox.changed.notify_all()
                     self._encrypt(frame)
                     self._spoke = time.monotonic()
-                if not self._tls.wire_out.pending:
-                    return
                 self._unsent = memoryview(self._tls.wire_out.read())
             try:
                 sent = self._sock.send(self._unsent)

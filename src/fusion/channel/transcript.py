@@ -19,8 +19,10 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    operation, parameters, kinds, learn
+    operation, kinds, learn
         As both sides announced them.
+    parameters : dict
+        As both sides announced them, but with what was settled afterwards: the protocol that "auto" became.
     session : str
         32 bytes in hex that name this run; both sides have the same.
     wire : int
@@ -97,6 +99,7 @@ class Transcript:
         hashes: tuple[bytes, bytes],
         learned: dict[str, list[str]],
         notes: tuple[str, ...],
+        settled: dict[str, str | int],
     ) -> Receipt:
         """The receipt, with ``hashes`` as they stood when both sides compared them."""
         in_order = hashes if parties[0] < parties[1] else hashes[::-1]
@@ -105,7 +108,7 @@ class Transcript:
             session=session.hex(),
             wire=WIRE_VERSION,
             parties=parties,
-            parameters=ours.parameters,
+            parameters=ours.parameters | settled,
             kinds=ours.kinds,
             learn=ours.learn,
             sizes={parties[0]: ours.rows, parties[1]: theirs.rows},
@@ -114,7 +117,7 @@ class Transcript:
             seconds=round(time.perf_counter() - self._clock, 6),
             cpu_seconds=round(time.process_time() - self._cpu, 6),
             learned=learned,
-            transcript=hashlib.sha256(b"fusion/transcript/1" + session + b"".join(in_order)).hexdigest(),
+            transcript=hashlib.sha256(b"fusion/receipt/1" + session + b"".join(in_order)).hexdigest(),
             started=self._started,
             notes=notes,
         )

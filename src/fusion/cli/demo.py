@@ -72,6 +72,7 @@ def _answer(
         "matched": min(len(outcome.table) for outcome in outcomes.values()),
         "seconds": round(max(receipt["seconds"] for receipt in receipts.values()), 3),
         "bytes_sent": {party: receipt["bytes_sent"] for party, receipt in receipts.items()},
+        "protocol": next(iter(receipts.values()))["parameters"]["protocol"],
         "kernel": next(iter(outcomes.values())).kernel,
         "agrees_with_cleartext": agrees,
         "receipt": receipts,
@@ -80,9 +81,9 @@ def _answer(
 
 def _as_text(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table as it reads after a journey through CSV, as the parties' tables made one."""
-    import pandas as pd
+    from fusion.cli.processes import read_cells
 
-    return pd.read_csv(io.StringIO(table.to_csv(index=False)), dtype=str, keep_default_na=False)
+    return read_cells(io.StringIO(table.to_csv(index=False)))
 
 
 def _same_pairs(got: Mapping[str, pd.DataFrame], wanted: Mapping[str, pd.DataFrame]) -> bool:
@@ -138,7 +139,8 @@ def _show(scenario: scenarios.Scenario, answer: Mapping[str, Any], outcomes: Map
 
     verdict = ("yes", "bold green") if answer["agrees_with_cleartext"] else ("no", "bold red")
     screen.print("\nRow 1 of one side and row 1 of the other are the same person, and so on down.")
-    screen.print(f"It took {answer['seconds']:.2f} seconds on the {answer['kernel']} kernel.\n")
+    took = f"{answer['seconds']:.2f} seconds with protocol {answer['protocol']} on the {answer['kernel']} kernel"
+    screen.print(f"It took {took}.\n")
     screen.print(Text.assemble("Agrees with its cleartext twin, a plain join of both files: ", verdict))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import queue
@@ -26,7 +27,7 @@ from fusion.cli.party import CONFIG, RESULT, TABLE
 from fusion.errors import FusionError, TransportError
 from fusion.progress import Event
 
-__all__ = ["Outcome", "play"]
+__all__ = ["Outcome", "play", "read_cells"]
 
 _Inbox: TypeAlias = queue.Queue[tuple[str, dict[str, Any] | None]]
 
@@ -92,13 +93,19 @@ def play(name: str, tables: Mapping[str, pd.DataFrame], show: Callable[[Event], 
                 continue
             return {
                 party: Outcome(
-                    pd.read_csv(folder / RESULT, dtype=str, keep_default_na=False),
+                    read_cells(folder / RESULT),
                     results[party]["receipt"],
                     results[party]["kernel"],
                 )
                 for party, folder in folders.items()
             }
     raise TransportError("no port of the loopback interface stays free; try again")
+
+
+def read_cells(source: Path | io.StringIO) -> pd.DataFrame:
+    """Read a CSV file with every cell as the text that it is."""
+    # skip_blank_lines drops the first space of a line that a buffer of the parser cuts there (pandas issue 34085)
+    return pd.read_csv(source, dtype=str, keep_default_na=False, skip_blank_lines=False)
 
 
 def _furnish(folders: Mapping[str, Path], tables: Mapping[str, pd.DataFrame]) -> None:
@@ -132,7 +139,8 @@ def _free_port() -> int:
 def _process(name: str, party: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Start a party, and end it with the block at the latest."""
     child = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "fusion.cli.party", name, party, str(folder)],
+        # -P: without it, a pandas.py in the folder where the user stands would run
+        [sys.executable, "-P", "-m", "fusion.cli.party", name, party, str(folder)],
         stdin=subprocess.PIPE,  # its end tells the child that this process is gone
         stdout=subprocess.PIPE,
         stderr=None if os.environ.get("FUSION_DEBUG") else subprocess.DEVNULL,

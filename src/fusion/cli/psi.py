@@ -50,7 +50,7 @@ def intersect(
         typer.Option(help="Refuse keys that stand twice, or keep the first row of each."),
     ] = "error",
     protocol: Annotated[
-        Literal["auto", "ecdh"], typer.Option(help="How to compute it; both sides must say the same.")
+        Literal["auto", "vole", "ecdh"], typer.Option(help="How to compute it; both sides must say the same.")
     ] = "auto",
     as_json: Json = False,
 ) -> None:
@@ -73,8 +73,9 @@ def intersect(
     with watch([party.name]) as show, progress.listen(show), fusion.connect(party, peer=peer) as channel:
         result = psi.intersect(channel, rows, on=keys, learn=learn, duplicates=duplicates, protocol=protocol)
         receipt: dict[str, Any] = msgspec.to_builtins(channel.receipt())
-    if out is not None:
-        tables.write(result, out)
+        if out is not None:
+            tables.write(result, out)
+        progress.emit(progress.Event(party.name, "psi.intersect", "done", 1, 1))
     answer = {
         "party": party.name,
         "peer": peer,
@@ -141,12 +142,14 @@ def _check_out(out: Path | None, table: Path, *, learns: bool, peer: str) -> Non
 
 def _show(answer: dict[str, Any]) -> None:
     receipt = answer["receipt"]
+    typer.echo()
     show_pairs(
         (
             ("rows in the file", f"{answer['rows']:,}"),
             *((f"usable keys of {party}", f"{size:,}") for party, size in receipt["sizes"].items()),
             ("rows both have", "not told to this side" if answer["out"] is None else f"{answer['matched']:,}"),
             ("written to", answer["out"] or "nothing"),
+            ("protocol", receipt["parameters"]["protocol"]),
             ("bytes sent", f"{receipt['bytes_sent']:,}"),
             ("bytes received", f"{receipt['bytes_received']:,}"),
             ("seconds", f"{receipt['seconds']:.2f}"),

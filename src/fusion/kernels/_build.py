@@ -28,18 +28,62 @@ ffibuilder.cdef(
     } fusion_ristretto;
     const fusion_ristretto *fusion_ristretto_variant(int i);
 
-    void fusion_expand_message_xmd(uint8_t *out, size_t length, const uint8_t *rows, size_t width,
-                                   const uint8_t *dst, size_t dst_length, size_t n);
-    void fusion_hmac_sha256_columns(uint8_t *out, const uint8_t *key, size_t key_length,
+    typedef struct { const char *name; ...; } fusion_sha256;
+    typedef struct { const char *name; ...; } fusion_sha512;
+    const fusion_sha256 *fusion_sha256_variant(int i);
+    const fusion_sha512 *fusion_sha512_variant(int i);
+    void fusion_expand_message_xmd(const fusion_sha512 *sha, uint8_t *out, size_t length, const uint8_t *rows,
+                                   size_t width, const uint8_t *dst, size_t dst_length, size_t n);
+    void fusion_hmac_sha256_columns(const fusion_sha256 *sha, uint8_t *out, const uint8_t *key, size_t key_length,
                                     const int64_t **offsets, const uint8_t **data, size_t columns,
                                     size_t start, size_t n);
-    void fusion_sha256_rows(uint8_t *out, size_t out_width, const uint8_t *prefix, size_t prefix_length,
-                            const uint8_t *rows, size_t width, size_t n);
+    void fusion_sha256_rows(const fusion_sha256 *sha, uint8_t *out, size_t out_width, const uint8_t *prefix,
+                            size_t prefix_length, const uint8_t *rows, size_t width, size_t n);
+
+    typedef struct {
+        const char *name;
+        void (*encrypt)(uint8_t *out, const uint8_t *in, const uint8_t *round_keys, size_t n);
+        void (*compress)(uint8_t *out, const uint8_t *in, const uint8_t *round_keys, size_t n);
+    } fusion_aes;
+    const fusion_aes *fusion_aes_variant(int i);
+    void fusion_aes128_expand(uint8_t *round_keys, const uint8_t *key);
+
+    typedef struct {
+        const char *name;
+        void (*multiply)(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t n);
+        void (*scale)(uint8_t *out, const uint8_t *a, const uint8_t *s, size_t n);
+        void (*scale_add)(uint8_t *out, const uint8_t *a, const uint8_t *s, size_t n);
+    } fusion_gf128;
+    const fusion_gf128 *fusion_gf128_variant(int i);
+
+    typedef struct {
+        uint32_t bins, slots;
+        uint8_t round_keys[4][176];
+    } fusion_okvs;
+    void fusion_okvs_init(fusion_okvs *okvs, const uint8_t *seed, uint32_t bins, uint32_t slots);
+    void fusion_okvs_slots(const fusion_okvs *okvs, const fusion_aes *aes, uint32_t *slots, const uint8_t *keys,
+                           size_t n);
+    void fusion_okvs_sort(const fusion_okvs *okvs, uint32_t *order, uint32_t *first, const uint32_t *slots, size_t n);
+    size_t fusion_okvs_encode_scratch(const fusion_okvs *okvs);
+    size_t fusion_okvs_decode_scratch(void);
+    int fusion_okvs_encode(const fusion_okvs *okvs, const fusion_aes *aes, uint8_t *store, const uint8_t *keys,
+                           const uint8_t *values, const uint32_t *order, const uint32_t *first, uint8_t *scratch,
+                           size_t start, size_t stop);
+    void fusion_okvs_decode(const fusion_okvs *okvs, const fusion_aes *aes, uint8_t *values, const uint8_t *keys,
+                            const uint8_t *store, const uint32_t *order, uint8_t *scratch, size_t start, size_t stop);
+
+    void fusion_ggm_expand(const fusion_aes *aes, uint8_t *out, uint8_t *sums, const uint8_t *seeds,
+                           const uint8_t *keys, size_t leaves, size_t depth, size_t trees);
+    void fusion_ggm_puncture(const fusion_aes *aes, uint8_t *out, uint8_t *totals, const uint8_t *hints,
+                             const uint64_t *points, const uint8_t *keys, size_t leaves, size_t depth, size_t trees);
+    void fusion_ggm_place(uint8_t *out, const uint64_t *points, const uint8_t *values, size_t leaves, size_t trees);
+    void fusion_excode(const fusion_aes *aes, const fusion_gf128 *field, uint8_t *x, uint8_t *scratch,
+                       uint32_t *starts, const uint8_t *round_keys, const uint8_t *weights, size_t n);
     """
 )
 ffibuilder.set_source(
     "fusion.kernels._native",
-    '#include "hashing.h"\n#include "variants.h"\n',
+    "".join(f'#include "{name}.h"\n' for name in ("aes", "excode", "gf128", "ggm", "hashing", "okvs", "variants")),
     sources=[str(path) for path in sorted(CSRC.glob("*.c"))],
     depends=[str(path) for path in sorted(CSRC.glob("*.h"))],
     include_dirs=[str(CSRC)],

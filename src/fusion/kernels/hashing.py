@@ -1,7 +1,7 @@
 """Hashes of whole columns: one call, many rows.
 
-Every function takes ``threads``, the number of threads that share the rows (None: all CPUs this process may
-use).
+Every function takes ``threads``, the number of threads that share the rows (None: all CPUs this process may use), and
+``variant``, the name of a variant of its hash (None: see `fusion.kernels.active`). Hashes do not depend on either.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fusion.errors import InputError
+from fusion.kernels._dispatch import operations
 from fusion.kernels._native import ffi, lib
 from fusion.kernels._rows import Bytes, byte_rows, byte_string, pointer, split
 
@@ -21,7 +22,9 @@ from fusion.kernels._rows import Bytes, byte_rows, byte_string, pointer, split
 _GRAIN = 2048
 
 
-def expand_message_xmd(rows: Bytes, dst: bytes, *, length: int = 64, threads: int | None = None) -> Bytes:
+def expand_message_xmd(
+    rows: Bytes, dst: bytes, *, length: int = 64, threads: int | None = None, variant: str | None = None
+) -> Bytes:
     """Expand rows to uniform bytes: expand_message_xmd with SHA-512 (RFC 9380, 5.3.1).
 
     Parameters
@@ -42,7 +45,7 @@ def expand_message_xmd(rows: Bytes, dst: bytes, *, length: int = 64, threads: in
     InputError
         On another shape or type, or a tag or length out of range.
     """
-    messages, tag = byte_rows(rows, None, "rows"), byte_string(dst, "dst")
+    messages, tag, sha = byte_rows(rows, None, "rows"), byte_string(dst, "dst"), operations(variant, "sha512")
     if not 1 <= len(tag) <= 255:
         raise InputError(f"dst must have 1 to 255 bytes, not {len(tag)}")
     if not 1 <= length <= 255 * 64:
@@ -51,7 +54,7 @@ def expand_message_xmd(rows: Bytes, dst: bytes, *, length: int = 64, threads: in
     out = np.empty((len(messages), length), dtype=np.uint8)
     split(
         lambda a, b: lib.fusion_expand_message_xmd(
-            pointer(out[a:b], writable=True), length, pointer(messages[a:b]), width, tag, len(tag), b - a
+            sha, pointer(out[a:b], writable=True), length, pointer(messages[a:b]), width, tag, len(tag), b - a
         ),
         len(messages),
         threads=threads,
@@ -60,7 +63,9 @@ def expand_message_xmd(rows: Bytes, dst: bytes, *, length: int = 64, threads: in
     return out
 
 
-def sha256_rows(prefix: bytes, rows: Bytes, width: int, *, threads: int | None = None) -> Bytes:
+def sha256_rows(
+    prefix: bytes, rows: Bytes, width: int, *, threads: int | None = None, variant: str | None = None
+) -> Bytes:
     """SHA-256 of ``prefix + row`` (FIPS 180-4), truncated to its first `width` bytes.
 
     Parameters
@@ -79,14 +84,14 @@ def sha256_rows(prefix: bytes, rows: Bytes, width: int, *, threads: int | None =
     InputError
         On another shape or type, or a width out of range.
     """
-    messages, head = byte_rows(rows, None, "rows"), byte_string(prefix, "prefix")
+    messages, head, sha = byte_rows(rows, None, "rows"), byte_string(prefix, "prefix"), operations(variant, "sha256")
     if not 1 <= width <= 32:
         raise InputError(f"width must be 1 to 32, not {width}")
     row_width = messages.shape[1]
     out = np.empty((len(messages), width), dtype=np.uint8)
     split(
         lambda a, b: lib.fusion_sha256_rows(
-            pointer(out[a:b], writable=True), width, head, len(head), pointer(messages[a:b]), row_width, b - a
+            sha, pointer(out[a:b], writable=True), width, head, len(head), pointer(messages[a:b]), row_width, b - a
         ),
         len(messages),
         threads=threads,
@@ -95,7 +100,13 @@ def sha256_rows(prefix: bytes, rows: Bytes, width: int, *, threads: int | None =
     return out
 
 
-def hmac_columns(key: bytes, columns: Sequence[pa.Array | pa.ChunkedArray], *, threads: int | None = None) -> Bytes:
+def hmac_columns(
+    key: bytes,
+    columns: Sequence[pa.Array | pa.ChunkedArray],
+    *,
+    threads: int | None = None,
+    variant: str | None = None,
+) -> Bytes:
     """HMAC-SHA-256 (RFC 2104) of the rows of string columns.
 
     A row's message is, column by column, the value's length as 4 bytes little-endian, then the value: two
@@ -116,7 +127,7 @@ def hmac_columns(key: bytes, columns: Sequence[pa.Array | pa.ChunkedArray], *, t
     InputError
         If a column has another type, a null, a value of 4 GiB or more, or broken offsets, or lengths differ.
     """
-    secret = byte_string(key, "key")
+    secret, sha = byte_string(key, "key"), operations(variant, "sha256")
     if not columns:
         raise InputError("at least one column is needed")
     buffers = [_offsets_and_data(column) for column in columns]
@@ -128,7 +139,7 @@ def hmac_columns(key: bytes, columns: Sequence[pa.Array | pa.ChunkedArray], *, t
     out = np.empty((n, 32), dtype=np.uint8)
     split(
         lambda a, b: lib.fusion_hmac_sha256_columns(
-            pointer(out[a:b], writable=True), secret, len(secret), offsets, data, len(buffers), a, b - a
+            sha, pointer(out[a:b], writable=True), secret, len(secret), offsets, data, len(buffers), a, b - a
         ),
         n,
         threads=threads,
@@ -160,9 +171,9 @@ def _offsets_and_data(column: Any) -> tuple[NDArray[np.int64], Bytes]:
     if offset_buffer is None or offset_buffer.size < last * offset_type.itemsize:
         raise InputError("a column's offsets are damaged; rebuild it")
     offsets = np.frombuffer(offset_buffer, dtype=offset_type, count=last)[first:].astype(np.int64, copy=False)
-    lengths = np.diff(offsets)
-    if offsets[0] < 0 or offsets[-1] > len(data) or lengths.min() < 0:
+    # compared before they are subtracted: a difference of two offsets may wrap
+    if offsets[0] < 0 or offsets[-1] > len(data) or (offsets[1:] < offsets[:-1]).any():
         raise InputError("a column's offsets are damaged; rebuild it")
-    if lengths.max() >= 2**32:
+    if np.diff(offsets).max() >= 2**32:
         raise InputError("a value must be shorter than 4 GiB")
     return offsets, data

@@ -7,7 +7,7 @@ depend on either. Running time does not depend on scalars or elements.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +28,14 @@ class Points:
 
     Made by `from_uniform`, `decode`, `multiply`, `multiply_base` and `add`; `encode` turns it into bytes.
     Indexing with a slice, a boolean mask or an integer array gives another `Points`. Elements are compared by
-    their encodings: the memory inside is not unique and must not be stored or sent.
+    their encodings: the memory inside is not unique and must not be stored or sent, as it says more about a scalar
+    than the encoding does.
     """
 
     __slots__ = ("_rows",)
 
     def __init__(self, rows: Bytes) -> None:
-        self._rows = rows
+        self._rows = byte_rows(rows, _POINT, "points")  # C reads by this width, whoever made the rows
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -46,7 +47,10 @@ class Points:
             rows = self._rows[index]
         except IndexError:
             raise InputError(f"the index does not fit {len(self)} points") from None
-        return Points(byte_rows(rows, _POINT, "the selected points"))
+        return Points(rows)
+
+    def __reduce__(self) -> NoReturn:
+        raise InputError("points are not pickled; store what encode makes of them")
 
     def __repr__(self) -> str:
         return f"<Points of length {len(self)}>"
@@ -55,7 +59,7 @@ class Points:
 def _rows_of(points: Points) -> Bytes:
     if not isinstance(points, Points):
         raise InputError("points must be a Points, as decode and from_uniform make them")
-    return np.ascontiguousarray(points._rows)
+    return points._rows
 
 
 def _check_scalars(rows: Bytes) -> None:

@@ -2,5 +2,6 @@
 
 from fusion.psi import ideal
 from fusion.psi.intersection import intersect
+from fusion.psi.plan import Cost, estimate
 
-__all__ = ["ideal", "intersect"]
+__all__ = ["Cost", "estimate", "ideal", "intersect"]

@@ -3,12 +3,11 @@
 Functionality: both parties hold a set of items; who learns, learns which of its items the other also holds.
 
 Parties
-    Two, symmetric: each runs `tags` with its own items.
+    Two, symmetric: each runs `matches` with its own items.
 Inputs
     32-byte digests of the items, none twice, already in a secret random order.
 Outputs
-    For a learner, one tag for each of its own items and one for each of the peer's, in the order in which the masks
-    travelled; equal items have equal tags.
+    For a learner, its items that match, in the order of their tags.
 Protocol
     Party A draws a secret scalar a, party B a secret scalar b, fresh in every session. Each sends a H(x) or b H(y)
     for its items; each multiplies what it receives by its own scalar. The point a b H(x) is hashed with the session
@@ -18,14 +17,18 @@ Leakage
     else. The masks are random points to whoever does not know the scalar (decisional Diffie-Hellman in ristretto255,
     H a random oracle), and their order is random.
 Threat model
-    Semi-honest. A peer that deviates can change the result (leave out items, or claim items that it does not hold
-    but can guess) and thereby learn whether a guessed item is here; it cannot learn the scalar or unguessed items.
-    Every encoding is checked to be canonical, on the group and not the identity; repeated masks are refused.
+    Semi-honest. A peer that deviates decides what our result is: it can leave out items, and make any of our rows
+    count as shared without holding them, as by returning the tags that it was sent. It learns whether an item that
+    it can guess is here, by offering it. It cannot learn the scalar, nor an item that it cannot guess. Every encoding
+    is checked to be canonical, on the group and not the identity; repeated masks are refused.
 Correctness
-    A tag has 40 + log2(nx) + log2(ny) bits, so that two different items ever share one with probability 2^-40.
+    A tag has 40 + log2(nx) + log2(ny) bits, so that anywhere in the run an item of one side and a different one of
+    the other share a tag with probability at most 2^-40. Two items of one side may more often; tags are only compared
+    across.
 Rounds and bytes
     Two flights, overlapping. A party sends 32 n + t m bytes, n its own items, m the peer's, t the width of a tag
-    (10 bytes at 2^20 by 2^20), the second term only to a learner; and 24 bytes a chunk.
+    (10 bytes at 2^20 by 2^20), the second term only to a learner; and 24 bytes a chunk. Where chunks end depends on
+    the sizes alone, and is checked.
 Reference
     Huberman, Franklin, Hogg: Enhancing privacy and trust in electronic communities (EC 1999); hash to group as in
     RFC 9497, ristretto255-SHA512.
@@ -34,45 +37,38 @@ Reference
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from fusion.channel import Channel, Chunk, Session
+from fusion.channel.messages import ENDS_BYTES, stream_bytes
 from fusion.crypto import group
 from fusion.errors import PeerError
 from fusion.kernels import hashing
-from fusion.psi.rows import has_repeats
+from fusion.psi.matches import Matches, has_repeats, match, tag_bytes
 
-__all__ = ["CHUNK", "SUITE", "Tags", "tag_bytes", "tags"]
+__all__ = ["CHUNK", "SUITE", "matches", "traffic"]
 
 SUITE = "ristretto255-SHA512"
 CHUNK = 4096  # rows in a chunk: long enough for every lane and thread, short enough to overlap with the network
 _MASKS, _TAGS = 1, 2
-_STATISTICAL_SECURITY = 40
 
 Rows = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True)
-class Tags:
-    """What a learner compares: shapes (n, t) and (m, t), uint8."""
-
-    ours: Rows
-    theirs: Rows
-
-
-def tag_bytes(ours: int, theirs: int) -> int:
-    """Width of a tag for two sets of these sizes."""
-    bits = _STATISTICAL_SECURITY + sum(math.ceil(math.log2(max(size, 2))) for size in (ours, theirs))
-    return min(-(-bits // 8), 32)
+def traffic(learner: int, other: int, *, both: bool) -> int:
+    """Bytes of a run, both directions, frames included, between parties with so many items."""
+    width = tag_bytes(learner, other)
+    streams = [(learner, 32), (other, 32), (learner, width)]
+    if both:
+        streams.append((other, width))
+    return ENDS_BYTES + sum(stream_bytes(rows, each, CHUNK) for rows, each in streams)
 
 
-def tags(peer: Channel, session: Session, items: Rows, *, threads: int | None = None) -> Tags | None:
+def matches(peer: Channel, session: Session, items: Rows, *, threads: int | None = None) -> Matches | None:
     """Run the protocol over ``items``, shape (n, 32); None for a party that does not learn."""
     n, m = session.ours.rows, session.theirs.rows
     width = tag_bytes(n, m)
@@ -114,15 +110,13 @@ def tags(peer: Channel, session: Session, items: Rows, *, threads: int | None = 
     widths = {_MASKS: 32, _TAGS: width} if we_learn else {_MASKS: 32}
     for chunk in peer.exchange(outgoing(), widths):
         if chunk.stream == _MASKS:
+            _check_cut(peer, "masks", len(chunk.rows), m - received)
             received += len(chunk.rows)
-            if received > m:
-                raise PeerError(f"{peer.peer} sent more masks than the {m} it announced")
             theirs.append(chunk.rows)
             seen.append(chunk.rows[:, :16].copy())  # enough to tell masks apart
         else:
+            _check_cut(peer, "tags", len(chunk.rows), n - filled)
             end = filled + len(chunk.rows)
-            if end > n:
-                raise PeerError(f"{peer.peer} returned more tags than it got masks")
             our_tags[filled:end] = chunk.rows
             filled = end
     if received != m or filled != len(our_tags):
@@ -131,4 +125,12 @@ def tags(peer: Channel, session: Session, items: Rows, *, threads: int | None = 
         raise PeerError(f"{peer.peer} sent the same mask twice; its items must be distinct")
     if not we_learn:
         return None
-    return Tags(our_tags, np.concatenate(their_tags) if their_tags else np.empty((0, width), np.uint8))
+    peer.phase("matching")
+    mine, _ = match(our_tags, np.concatenate(their_tags) if their_tags else np.empty((0, width), np.uint8))
+    return Matches(mine, our_tags[mine])
+
+
+def _check_cut(peer: Channel, what: str, count: int, missing: int) -> None:
+    """One chunk at a time in full, so that rows sent one by one cannot cost us a call and a buffer each."""
+    if count != min(CHUNK, missing):
+        raise PeerError(f"{peer.peer} sent {count} {what} at once where {min(CHUNK, missing)} belong")

@@ -14,12 +14,15 @@ from fusion.channel import Channel, Group, Session
 from fusion.crypto.random import permutation
 from fusion.errors import InputError
 from fusion.kernels import hashing
-from fusion.psi import ecdh, rows
+from fusion.psi import ecdh, vole
+from fusion.psi.matches import first_occurrences
+from fusion.psi.plan import LARGE, choose
 from fusion.tables import ColumnReport, Keys, Table, explain_left_out, explain_matches, key_columns
 
 __all__ = ["intersect"]
 
-_PROTOCOLS = ("auto", "ecdh")
+
+_PROTOCOLS = {"ecdh": (ecdh.SUITE, ecdh.matches), "vole": (vole.SUITE, vole.matches)}
 
 
 def intersect(
@@ -30,7 +33,7 @@ def intersect(
     learn: str = "both",
     how: Literal["inner"] = "inner",
     duplicates: Literal["error", "first"] = "error",
-    protocol: Literal["auto", "ecdh"] = "auto",
+    protocol: Literal["auto", "vole", "ecdh"] = "auto",
 ) -> Any:
     """Find the rows whose keys both parties hold. Both sides call this, each with its own table.
 
@@ -49,8 +52,9 @@ def intersect(
         Which rows come back: those that both hold.
     duplicates : "error" or "first"
         What to do with rows that repeat a key: refuse, or keep the first of each.
-    protocol : "auto" or "ecdh"
-        How; see the module of that name in `fusion.psi` for what it assumes. Both sides must say the same.
+    protocol : "auto", "vole" or "ecdh"
+        How; the module of that name in `fusion.psi` says what it assumes. Both sides must say the same. "auto" takes
+        "vole" unless the tables are small; the receipt says which it was. See `fusion.psi.estimate`.
 
     Returns
     -------
@@ -73,7 +77,7 @@ def intersect(
     Each side learns how many usable, distinct keys the other has. A learner learns which of its rows the other
     holds. Rows with a missing or invalid key never match. ``peer.receipt()`` tells what was done; its ``notes`` count
     the rows left out and, when few match, say what may be wrong with this side's keys. Semi-honest; the full
-    statement stands in `fusion.psi.ecdh`.
+    statements stand in `fusion.psi.ecdh` and `fusion.psi.vole`.
     """
     if isinstance(peer, Group):
         raise InputError(f"two parties meet here, not a group; pass one channel, such as group[{next(iter(peer))!r}]")
@@ -86,28 +90,37 @@ def intersect(
             learn=learn,
             kinds=items.kinds,
             rows=len(items.digests),
-            parameters={"how": how, "protocol": protocol, "suite": ecdh.SUITE},
+            parameters={"how": how, "protocol": protocol, "suite": _suite(protocol)},
         )
-        tags = ecdh.tags(peer, session, items.digests)
-        if tags is None:
-            peer.finish(_learned(session, peer, None), notes=_notes(items, session, peer, None))
+        chosen = choose(len(items.digests), session.theirs.rows) if protocol == "auto" else protocol
+        suite, run = _PROTOCOLS[chosen]
+        settled = {"protocol": chosen, "suite": suite}
+        matches = run(peer, session, items.digests)
+        if matches is None:
+            peer.finish(_learned(session, peer, None), notes=_notes(items, session, peer, None), settled=settled)
             return None
-        peer.phase("matching")
-        ours, _ = rows.match(tags.ours, tags.theirs)
-        agreed = hashlib.sha256(b"fusion/psi/result/1" + session.id + tags.ours[ours].tobytes()).digest()
+        agreed = hashlib.sha256(b"fusion/psi/result/1" + session.id + matches.tags.tobytes()).digest()
         peer.finish(
-            _learned(session, peer, len(ours)),
+            _learned(session, peer, len(matches.ours)),
             result=agreed if learn == "both" else b"",
-            notes=_notes(items, session, peer, len(ours)),
+            notes=_notes(items, session, peer, len(matches.ours)),
+            settled=settled,
         )
-        return source.take(items.positions[ours], index_name=f"pair-{session.id.hex()[:32]}")
+        return source.take(items.positions[matches.ours], index_name=f"pair-{session.id.hex()[:32]}")
+
+
+def _suite(protocol: str) -> str:
+    """What would be computed with, and when: sides that would compute differently must not begin."""
+    if protocol == "auto":
+        return f"{ecdh.SUITE}, from {LARGE} keys {vole.SUITE}"
+    return _PROTOCOLS[protocol][0]
 
 
 def _check(*, how: str, duplicates: str, protocol: str) -> None:
     for name, value, allowed in (
         ("how", how, ("inner",)),
         ("duplicates", duplicates, ("error", "first")),
-        ("protocol", protocol, _PROTOCOLS),
+        ("protocol", protocol, ("auto", *_PROTOCOLS)),
     ):
         if value not in allowed:
             raise InputError(f"{name}={value!r} is not known; write {' or '.join(map(repr, allowed))}")
@@ -127,7 +140,7 @@ class _Items:
 def _items(keys: Keys, duplicates: str) -> _Items:
     domain = b"fusion/psi/item/1/" + "/".join(keys.kinds).encode()
     digests = hashing.hmac_columns(domain, keys.columns)
-    chosen = rows.first_occurrences(digests)
+    chosen = first_occurrences(digests)
     repeated = len(digests) - len(chosen)
     if repeated and duplicates == "error":
         raise InputError(

@@ -83,7 +83,7 @@ def key_columns(table: Table, on: str | Sequence[str] | Mapping[str, str]) -> Ke
     ``text``
         NFKC, white space trimmed, full case folding, NFKC again.
     ``integer``
-        Decimal digits without leading zeros, of any length. Floats count while integral and within 2**53.
+        Decimal digits without leading zeros, of any length. Floats count while integral and below 2**53.
     ``date``
         ISO ``YYYY-MM-DD``. Reads dates, timestamps (the date in their own zone), integers YYYYMMDD, and text
         such as 2024-03-01, 2024/3/1, 2024.3.1, 20240301, 2024年3月1日, with or without a midnight.
@@ -221,7 +221,7 @@ def _as_text(piece: pa.Array) -> tuple[pa.LargeStringArray, Flags]:
     if pa.types.is_floating(piece.type):
         numbers = piece.cast(pa.float64()).to_numpy(zero_copy_only=False)
         null = np.isnan(numbers)
-        exact = (np.abs(numbers) <= _EXACT_FLOAT) & (numbers == np.trunc(numbers))
+        exact = (np.abs(numbers) < _EXACT_FLOAT) & (numbers == np.trunc(numbers))
         piece = pa.array(np.where(exact, numbers, 0).astype(np.int64), mask=~exact)
     elif pa.types.is_decimal(piece.type) and piece.type.scale:
         piece = pc.if_else(pc.equal(pc.trunc(piece), piece), piece, pa.scalar(None, piece.type))

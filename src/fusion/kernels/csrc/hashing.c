@@ -1,108 +1,137 @@
 #include "hashing.h"
 
 #include "constant_time.h"
-#include "sha256.h"
-#include "sha512.h"
 
-void fusion_expand_message_xmd(uint8_t *out, size_t length, const uint8_t *rows, size_t width, const uint8_t *dst,
-                               size_t dst_length, size_t n)
+enum { SIDE = SHA256_SIDE, LANES = SHA512_LANES };
+
+static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+void fusion_expand_message_xmd(const fusion_sha512 *sha, uint8_t *out, size_t length, const uint8_t *rows, size_t width,
+                               const uint8_t *dst, size_t dst_length, size_t n)
 {
     static const uint8_t Z_PAD[SHA512_BLOCK];
-    const uint8_t length_and_zero[3] = {(uint8_t)(length >> 8), (uint8_t)length, 0};
-    const uint8_t dst_end = (uint8_t)dst_length;
+    /* What follows a row in b_0: the length, a zero, DST_prime. What follows in b_i: i and DST_prime. */
+    uint8_t end[2 + 1 + 255 + 1] = {(uint8_t)(length >> 8), (uint8_t)length};
+    uint8_t *const index = end + 2;
+    memcpy(index + 1, dst, dst_length);
+    index[1 + dst_length] = (uint8_t)dst_length;
     sha512 padded;
-    sha512_init(&padded);
-    sha512_update(&padded, Z_PAD, sizeof Z_PAD);
-    for (size_t i = 0; i < n; i++) {
-        uint8_t first[SHA512_BYTES], block[SHA512_BYTES] = {0};
+    sha512_init(&padded, smaller(n, LANES));
+    sha512_update(sha, &padded, Z_PAD, 0, sizeof Z_PAD);
+    for (size_t i = 0; i < n; i += LANES) {
+        const size_t lanes = smaller(n - i, LANES);
+        uint8_t first[LANES * SHA512_BYTES], block[LANES * SHA512_BYTES] = {0};
         sha512 s = padded;
-        sha512_update(&s, rows + width * i, width);
-        sha512_update(&s, length_and_zero, sizeof length_and_zero);
-        sha512_update(&s, dst, dst_length);
-        sha512_update(&s, &dst_end, 1);
-        sha512_final(&s, first);
-        uint8_t index = 1;
-        for (size_t done = 0; done < length; done += SHA512_BYTES, index++) {
-            size_t take = length - done < SHA512_BYTES ? length - done : SHA512_BYTES;
-            for (int k = 0; k < SHA512_BYTES; k++) block[k] ^= first[k];
-            sha512_init(&s);
-            sha512_update(&s, block, SHA512_BYTES);
-            sha512_update(&s, &index, 1);
-            sha512_update(&s, dst, dst_length);
-            sha512_update(&s, &dst_end, 1);
-            sha512_final(&s, block);
-            memcpy(out + length * i + done, block, take);
+        s.n = lanes;
+        *index = 0;
+        sha512_update(sha, &s, rows + width * i, width, width);
+        sha512_update(sha, &s, end, 0, 2 + 1 + dst_length + 1);
+        sha512_final(sha, &s, first);
+        for (size_t done = 0; done < length; done += SHA512_BYTES) {
+            size_t take = smaller(length - done, SHA512_BYTES);
+            for (size_t k = 0; k < lanes * SHA512_BYTES; k++) block[k] ^= first[k];
+            ++*index;
+            sha512_init(&s, lanes);
+            sha512_update(sha, &s, block, SHA512_BYTES, SHA512_BYTES);
+            sha512_update(sha, &s, index, 0, 1 + dst_length + 1);
+            sha512_final(sha, &s, block);
+            for (size_t k = 0; k < lanes; k++) memcpy(out + length * (i + k) + done, block + SHA512_BYTES * k, take);
         }
     }
 }
 
 /* The state after one block of the key xor `pad`. */
-static void absorb_pad(sha256 *s, const uint8_t key[SHA256_BLOCK], uint8_t pad)
+static void absorb_pad(const fusion_sha256 *sha, sha256 *s, const uint8_t key[SHA256_BLOCK], uint8_t pad)
 {
     uint8_t block[SHA256_BLOCK];
+    const uint8_t *const data[1] = {block};
+    const size_t size[1] = {sizeof block};
     for (int k = 0; k < SHA256_BLOCK; k++) block[k] = key[k] ^ pad;
     sha256_init(s);
-    sha256_update(s, block, sizeof block);
+    sha256_update(sha, s, data, size, 1);
     wipe(block, sizeof block);
     wipe(s->buffer, sizeof s->buffer);
 }
 
-void hmac_sha256_init(hmac_sha256 *mac, const uint8_t *key, size_t key_length)
+void hmac_sha256_init(const fusion_sha256 *sha, hmac_sha256 *mac, const uint8_t *key, size_t key_length)
 {
     uint8_t block[SHA256_BLOCK] = {0};
     if (key_length > SHA256_BLOCK) {
         sha256_init(&mac->inner);
-        sha256_update(&mac->inner, key, key_length);
-        sha256_final(&mac->inner, block);
+        sha256_update(sha, &mac->inner, &key, &key_length, 1);
+        sha256_final(sha, &mac->inner, block, 1);
     } else if (key_length) {
         memcpy(block, key, key_length);
     }
-    absorb_pad(&mac->inner, block, 0x36);
-    absorb_pad(&mac->outer, block, 0x5c);
+    absorb_pad(sha, &mac->inner, block, 0x36);
+    absorb_pad(sha, &mac->outer, block, 0x5c);
     wipe(block, sizeof block);
 }
 
-void hmac_sha256_finish(const hmac_sha256 *mac, sha256 *message, uint8_t tag[SHA256_BYTES])
+void hmac_sha256_finish(const fusion_sha256 *sha, const hmac_sha256 *mac, sha256 *messages, uint8_t *tags, size_t n)
 {
-    uint8_t digest[SHA256_BYTES];
-    sha256_final(message, digest);
-    *message = mac->outer;
-    sha256_update(message, digest, sizeof digest);
-    sha256_final(message, tag);
+    uint8_t digests[SIDE * SHA256_BYTES];
+    const uint8_t *data[SIDE];
+    size_t sizes[SIDE];
+    sha256_final(sha, messages, digests, n);
+    for (size_t k = 0; k < n; k++) {
+        data[k] = digests + SHA256_BYTES * k;
+        sizes[k] = SHA256_BYTES;
+        messages[k] = mac->outer;
+    }
+    sha256_update(sha, messages, data, sizes, n);
+    sha256_final(sha, messages, tags, n);
 }
 
-void fusion_hmac_sha256_columns(uint8_t *out, const uint8_t *key, size_t key_length, const int64_t *const *offsets,
-                                const uint8_t *const *data, size_t columns, size_t start, size_t n)
+void fusion_hmac_sha256_columns(const fusion_sha256 *sha, uint8_t *out, const uint8_t *key, size_t key_length,
+                                const int64_t *const *offsets, const uint8_t *const *data, size_t columns, size_t start,
+                                size_t n)
 {
     hmac_sha256 mac;
-    sha256 s;
-    hmac_sha256_init(&mac, key, key_length);
-    for (size_t i = start; i < start + n; i++, out += SHA256_BYTES) {
-        s = mac.inner;
+    sha256 s[SIDE];
+    hmac_sha256_init(sha, &mac, key, key_length);
+    for (size_t i = start; i < start + n; i += SIDE) {
+        const size_t side = smaller(start + n - i, SIDE);
+        for (size_t k = 0; k < side; k++) s[k] = mac.inner;
         for (size_t c = 0; c < columns; c++) {
-            uint64_t size = (uint64_t)(offsets[c][i + 1] - offsets[c][i]);
-            const uint8_t prefix[4] = {(uint8_t)size, (uint8_t)(size >> 8), (uint8_t)(size >> 16),
-                                       (uint8_t)(size >> 24)};
-            sha256_update(&s, prefix, sizeof prefix);
-            if (size) sha256_update(&s, data[c] + offsets[c][i], (size_t)size);
+            uint8_t prefixes[SIDE][4];
+            const uint8_t *prefix[SIDE], *value[SIDE];
+            size_t four[SIDE], size[SIDE];
+            for (size_t k = 0; k < side; k++) {
+                const int64_t *bounds = offsets[c] + i + k;
+                size[k] = (size_t)(bounds[1] - bounds[0]);
+                value[k] = size[k] ? data[c] + bounds[0] : NULL;
+                for (int j = 0; j < 4; j++) prefixes[k][j] = (uint8_t)((uint64_t)size[k] >> (8 * j));
+                prefix[k] = prefixes[k];
+                four[k] = 4;
+            }
+            sha256_update(sha, s, prefix, four, side);
+            sha256_update(sha, s, value, size, side);
         }
-        hmac_sha256_finish(&mac, &s, out);
+        hmac_sha256_finish(sha, &mac, s, out + SHA256_BYTES * (i - start), side);
     }
     wipe(&mac, sizeof mac);
-    wipe(&s, sizeof s);
+    wipe(s, sizeof s);
 }
 
-void fusion_sha256_rows(uint8_t *out, size_t out_width, const uint8_t *prefix, size_t prefix_length,
-                        const uint8_t *rows, size_t width, size_t n)
+void fusion_sha256_rows(const fusion_sha256 *sha, uint8_t *out, size_t out_width, const uint8_t *prefix,
+                        size_t prefix_length, const uint8_t *rows, size_t width, size_t n)
 {
-    sha256 prefixed;
+    sha256 prefixed, s[SIDE];
     sha256_init(&prefixed);
-    sha256_update(&prefixed, prefix, prefix_length);
-    for (size_t i = 0; i < n; i++) {
-        uint8_t digest[SHA256_BYTES];
-        sha256 s = prefixed;
-        sha256_update(&s, rows + width * i, width);
-        sha256_final(&s, digest);
-        memcpy(out + out_width * i, digest, out_width);
+    sha256_update(sha, &prefixed, &prefix, &prefix_length, 1);
+    for (size_t i = 0; i < n; i += SIDE) {
+        const size_t side = smaller(n - i, SIDE);
+        uint8_t digests[SIDE * SHA256_BYTES];
+        const uint8_t *data[SIDE];
+        size_t sizes[SIDE];
+        for (size_t k = 0; k < side; k++) {
+            s[k] = prefixed;
+            data[k] = rows + width * (i + k);
+            sizes[k] = width;
+        }
+        sha256_update(sha, s, data, sizes, side);
+        sha256_final(sha, s, digests, side);
+        for (size_t k = 0; k < side; k++) memcpy(out + out_width * (i + k), digests + SHA256_BYTES * k, out_width);
     }
 }

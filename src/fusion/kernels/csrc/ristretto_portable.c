@@ -208,6 +208,15 @@ static void to_digits(digits *d, const uint8_t scalar[32])
     d->digit[63] = (int8_t)(d->digit[63] + carry); /* at most 1 + 1 */
 }
 
+/* Clears the stack below the caller, where a function that has just returned, and those that it called, kept a scalar's
+ * digits and the projective coordinates of products, which say more about the scalar than the product does (Naccache,
+ * Smart, Stern, 2004), by name or because registers ran out. The deepest, multiply_base_rows, takes 42 KB. */
+static __attribute__((noinline)) void wipe_stack(void)
+{
+    uint8_t used[1 << 16];
+    wipe(used, sizeof used);
+}
+
 /* digit * P from the table P, 2P, ..., 8P; reads every entry. Entries are tight in t2d, so its negative is mid. */
 static inline void select_multiple(cached *out, const cached table[8], int8_t digit)
 {
@@ -257,11 +266,11 @@ static point multiply_point(const point *p, const digits *d)
         select_multiple(&addend, table, d->digit[i]);
         c = point_add(&q, &addend);
     }
-    wipe(&addend, sizeof addend);
     return to_point(&c);
 }
 
-static void multiply(uint8_t *out, const uint8_t *points, const uint8_t scalar[32], size_t n)
+static __attribute__((noinline)) void multiply_rows(uint8_t *out, const uint8_t *points, const uint8_t scalar[32],
+                                                    size_t n)
 {
     digits d;
     to_digits(&d, scalar);
@@ -270,7 +279,12 @@ static void multiply(uint8_t *out, const uint8_t *points, const uint8_t scalar[3
         p = multiply_point(&p, &d);
         point_store(out + FUSION_POINT_BYTES * i, &p);
     }
-    wipe(&d, sizeof d);
+}
+
+static void multiply(uint8_t *out, const uint8_t *points, const uint8_t scalar[32], size_t n)
+{
+    multiply_rows(out, points, scalar, n);
+    wipe_stack();
 }
 
 /* half = scalar / 2 modulo the group order l: (scalar + l) / 2 for an odd scalar. */
@@ -284,7 +298,6 @@ static void halve_scalar(uint8_t half[32], const uint8_t scalar[32])
         carry = (uint64_t)(s >> 64);
     }
     for (int i = 0; i < 4; i++) fe_write64(half + 8 * i, sum[i] >> 1 | (i < 3 ? sum[i + 1] << 63 : 0));
-    wipe(sum, sizeof sum);
 }
 
 /* Rows that share one inversion; its 265 products weigh 4 a row, and the block 18 KB of stack. */
@@ -337,7 +350,8 @@ static void encode_doubles(uint8_t *encodings, const point *points, size_t n)
     }
 }
 
-static void multiply_encode(uint8_t *encodings, const uint8_t *points, const uint8_t scalar[32], size_t n)
+static __attribute__((noinline)) void multiply_encode_rows(uint8_t *encodings, const uint8_t *points,
+                                                           const uint8_t scalar[32], size_t n)
 {
     uint8_t half[32];
     digits d;
@@ -352,13 +366,17 @@ static void multiply_encode(uint8_t *encodings, const uint8_t *points, const uin
         }
         encode_doubles(encodings + 32 * start, halves, rows);
     }
-    wipe(half, sizeof half);
-    wipe(&d, sizeof d);
+}
+
+static void multiply_encode(uint8_t *encodings, const uint8_t *points, const uint8_t scalar[32], size_t n)
+{
+    multiply_encode_rows(encodings, points, scalar, n);
+    wipe_stack();
 }
 
 /* Digits of 16^(2j) and 16^(2j+1) share the table of 256^j G, the odd ones before four doublings. The tables (40 KB of
  * stack) are made anew in each call, which costs as much as four rows and spares a global and its lock. */
-static void multiply_base(uint8_t *out, const uint8_t *scalars, size_t n)
+static __attribute__((noinline)) void multiply_base_rows(uint8_t *out, const uint8_t *scalars, size_t n)
 {
     cached table[32][8], addend;
     digits d;
@@ -390,8 +408,12 @@ static void multiply_base(uint8_t *out, const uint8_t *scalars, size_t n)
         }
         point_store(out + FUSION_POINT_BYTES * i, &p);
     }
-    wipe(&addend, sizeof addend);
-    wipe(&d, sizeof d);
+}
+
+static void multiply_base(uint8_t *out, const uint8_t *scalars, size_t n)
+{
+    multiply_base_rows(out, scalars, n);
+    wipe_stack();
 }
 
 static void add(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t n)

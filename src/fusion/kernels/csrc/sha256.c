@@ -1,9 +1,13 @@
 #include "sha256.h"
 
+#include "big_endian.h"
+
 #include <string.h>
 
+enum { BLOCK = SHA256_BLOCK, SIDE = SHA256_SIDE };
+
 /* FIPS 180-4, 4.2.2: the first 32 bits of the fractional parts of the cube roots of the first 64 primes. */
-static const uint32_t K[64] = {
+const uint32_t fusion_sha256_k[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -30,13 +34,10 @@ static inline void step(uint32_t a, uint32_t b, uint32_t c, uint32_t *d, uint32_
     *h = t1 + (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) | (c & (a | b)));
 }
 
-static void compress(uint32_t h[8], const uint8_t *block)
+static void compress_one(uint32_t h[8], const uint8_t *block)
 {
     uint32_t w[64];
-    for (int t = 0; t < 16; t++) {
-        w[t] = 0;
-        for (int i = 0; i < 4; i++) w[t] = w[t] << 8 | block[4 * t + i];
-    }
+    for (int t = 0; t < 16; t++) w[t] = load_be32(block + 4 * t);
     for (int t = 16; t < 64; t++) {
         uint32_t s0 = rotate(w[t - 15], 7) ^ rotate(w[t - 15], 18) ^ w[t - 15] >> 3;
         uint32_t s1 = rotate(w[t - 2], 17) ^ rotate(w[t - 2], 19) ^ w[t - 2] >> 10;
@@ -44,17 +45,24 @@ static void compress(uint32_t h[8], const uint8_t *block)
     }
     uint32_t a = h[0], b = h[1], c = h[2], d = h[3], e = h[4], f = h[5], g = h[6], k = h[7];
     for (int t = 0; t < 64; t += 8) {
-        step(a, b, c, &d, e, f, g, &k, K[t] + w[t]);
-        step(k, a, b, &c, d, e, f, &g, K[t + 1] + w[t + 1]);
-        step(g, k, a, &b, c, d, e, &f, K[t + 2] + w[t + 2]);
-        step(f, g, k, &a, b, c, d, &e, K[t + 3] + w[t + 3]);
-        step(e, f, g, &k, a, b, c, &d, K[t + 4] + w[t + 4]);
-        step(d, e, f, &g, k, a, b, &c, K[t + 5] + w[t + 5]);
-        step(c, d, e, &f, g, k, a, &b, K[t + 6] + w[t + 6]);
-        step(b, c, d, &e, f, g, k, &a, K[t + 7] + w[t + 7]);
+        step(a, b, c, &d, e, f, g, &k, fusion_sha256_k[t] + w[t]);
+        step(k, a, b, &c, d, e, f, &g, fusion_sha256_k[t + 1] + w[t + 1]);
+        step(g, k, a, &b, c, d, e, &f, fusion_sha256_k[t + 2] + w[t + 2]);
+        step(f, g, k, &a, b, c, d, &e, fusion_sha256_k[t + 3] + w[t + 3]);
+        step(e, f, g, &k, a, b, c, &d, fusion_sha256_k[t + 4] + w[t + 4]);
+        step(d, e, f, &g, k, a, b, &c, fusion_sha256_k[t + 5] + w[t + 5]);
+        step(c, d, e, &f, g, k, a, &b, fusion_sha256_k[t + 6] + w[t + 6]);
+        step(b, c, d, &e, f, g, k, &a, fusion_sha256_k[t + 7] + w[t + 7]);
     }
     h[0] += a, h[1] += b, h[2] += c, h[3] += d, h[4] += e, h[5] += f, h[6] += g, h[7] += k;
 }
+
+static void compress(uint32_t *const h[], const uint8_t *const blocks[], size_t n)
+{
+    for (size_t i = 0; i < n; i++) compress_one(h[i], blocks[i]);
+}
+
+const fusion_sha256 fusion_sha256_portable = {"portable", compress};
 
 void sha256_init(sha256 *s)
 {
@@ -62,34 +70,53 @@ void sha256_init(sha256 *s)
     s->length = 0;
 }
 
-void sha256_update(sha256 *s, const uint8_t *data, size_t n)
+void sha256_update(const fusion_sha256 *sha, sha256 *s, const uint8_t *const *data, const size_t *sizes, size_t n)
 {
-    size_t used = s->length % SHA256_BLOCK;
-    s->length += n;
-    if (used) {
-        size_t take = SHA256_BLOCK - used < n ? SHA256_BLOCK - used : n;
-        if (take) memcpy(s->buffer + used, data, take);
-        if (used + take < SHA256_BLOCK) return;
-        compress(s->h, s->buffer);
-        data += take;
-        n -= take;
-    }
-    for (; n >= SHA256_BLOCK; data += SHA256_BLOCK, n -= SHA256_BLOCK) compress(s->h, data);
-    if (n) memcpy(s->buffer, data, n);
+    size_t done[SIDE] = {0}, full;
+    /* Each turn takes one block of every message that still has one. */
+    do {
+        uint32_t *h[SIDE];
+        const uint8_t *blocks[SIDE];
+        full = 0;
+        for (size_t i = 0; i < n; i++) {
+            size_t used = s[i].length % BLOCK, left = sizes[i] - done[i];
+            if (!left) continue;
+            size_t take = BLOCK - used < left ? BLOCK - used : left;
+            memcpy(s[i].buffer + used, data[i] + done[i], take);
+            s[i].length += take;
+            done[i] += take;
+            if (used + take < BLOCK) continue;
+            h[full] = s[i].h;
+            blocks[full++] = s[i].buffer;
+        }
+        if (full) sha->compress(h, blocks, full);
+    } while (full);
 }
 
-void sha256_final(sha256 *s, uint8_t digest[SHA256_BYTES])
+void sha256_final(const fusion_sha256 *sha, sha256 *s, uint8_t *digests, size_t n)
 {
-    size_t used = s->length % SHA256_BLOCK;
-    s->buffer[used++] = 0x80;
-    /* The length in bits fills the last 8 bytes; 2^61 bytes are out of reach, so eight bytes hold it. */
-    if (used > SHA256_BLOCK - 8) {
-        memset(s->buffer + used, 0, SHA256_BLOCK - used);
-        compress(s->h, s->buffer);
-        used = 0;
+    uint32_t *h[SIDE] = {0};
+    const uint8_t *blocks[SIDE] = {0};
+    sha256 *crowded[SIDE];
+    size_t full = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t used = s[i].length % BLOCK;
+        s[i].buffer[used++] = 0x80;
+        memset(s[i].buffer + used, 0, BLOCK - used);
+        if (used <= BLOCK - 8) continue;
+        h[full] = s[i].h;
+        blocks[full] = s[i].buffer;
+        crowded[full++] = &s[i];
     }
-    memset(s->buffer + used, 0, SHA256_BLOCK - used);
-    for (int i = 0; i < 8; i++) s->buffer[SHA256_BLOCK - 1 - i] = (uint8_t)(8 * s->length >> (8 * i));
-    compress(s->h, s->buffer);
-    for (int i = 0; i < 32; i++) digest[i] = (uint8_t)(s->h[i / 4] >> (8 * (3 - i % 4)));
+    if (full) sha->compress(h, blocks, full);
+    for (size_t k = 0; k < full; k++) memset(crowded[k]->buffer, 0, BLOCK);
+    /* The length in bits fills the last 8 bytes; 2^61 bytes are out of reach, so eight bytes hold it. */
+    for (size_t i = 0; i < n; i++) {
+        store_be64(s[i].buffer + BLOCK - 8, 8 * s[i].length);
+        h[i] = s[i].h;
+        blocks[i] = s[i].buffer;
+    }
+    sha->compress(h, blocks, n);
+    for (size_t i = 0; i < n; i++)
+        for (int k = 0; k < 8; k++) store_be32(digests + SHA256_BYTES * i + 4 * k, s[i].h[k]);
 }

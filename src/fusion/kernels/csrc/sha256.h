@@ -1,4 +1,4 @@
-/* SHA-256 (FIPS 180-4), portable. */
+/* SHA-256 (FIPS 180-4) of several messages side by side: one compression waits for itself, two overlap. */
 #ifndef FUSION_SHA256_H
 #define FUSION_SHA256_H
 
@@ -7,6 +7,18 @@
 
 #define SHA256_BLOCK 64
 #define SHA256_BYTES 32
+/* The most messages in one call. */
+#define SHA256_SIDE 8
+
+/* What a variant fills in. Running time depends on n alone. */
+typedef struct {
+    const char *name;
+    /* h[i] takes in one block, blocks[i]; n <= SHA256_SIDE. */
+    void (*compress)(uint32_t *const h[], const uint8_t *const blocks[], size_t n);
+} fusion_sha256;
+
+extern const fusion_sha256 fusion_sha256_portable;
+extern const uint32_t fusion_sha256_k[64];
 
 /* A message so far: the chaining value, the bytes of the unfinished block, and the length in bytes. */
 typedef struct {
@@ -16,8 +28,9 @@ typedef struct {
 } sha256;
 
 void sha256_init(sha256 *s);
-void sha256_update(sha256 *s, const uint8_t *data, size_t n);
-/* Writes the digest; the state is used up. */
-void sha256_final(sha256 *s, uint8_t digest[SHA256_BYTES]);
+/* Continues n <= SHA256_SIDE messages, which may differ in length: s[i] with the sizes[i] bytes at data[i]. */
+void sha256_update(const fusion_sha256 *sha, sha256 *s, const uint8_t *const *data, const size_t *sizes, size_t n);
+/* Writes n digests, one after the other; the states are used up. */
+void sha256_final(const fusion_sha256 *sha, sha256 *s, uint8_t *digests, size_t n);
 
 #endif

@@ -1,9 +1,13 @@
 #include "sha512.h"
 
+#include "big_endian.h"
+
 #include <string.h>
 
+enum { BLOCK = SHA512_BLOCK, LANES = SHA512_LANES };
+
 /* FIPS 180-4, 4.2.3: the first 64 bits of the fractional parts of the cube roots of the first 80 primes. */
-static const uint64_t K[80] = {
+const uint64_t fusion_sha512_k[80] = {
     0x428a2f98d728ae22, 0x7137449123ef65cd, 0xb5c0fbcfec4d3b2f, 0xe9b5dba58189dbbc,
     0x3956c25bf348b538, 0x59f111f1b605d019, 0x923f82a4af194f9b, 0xab1c5ed5da6d8118,
     0xd807aa98a3030242, 0x12835b0145706fbe, 0x243185be4ee4b28c, 0x550c7dc3d5ffb4e2,
@@ -43,66 +47,69 @@ static inline void step(uint64_t a, uint64_t b, uint64_t c, uint64_t *d, uint64_
     *h = t1 + (rotate(a, 28) ^ rotate(a, 34) ^ rotate(a, 39)) + ((a & b) | (c & (a | b)));
 }
 
-static void compress(uint64_t h[8], const uint8_t *block)
+static void compress_lane(uint64_t h[8][LANES], const uint8_t *block, size_t lane)
 {
     uint64_t w[80];
-    for (int t = 0; t < 16; t++) {
-        w[t] = 0;
-        for (int i = 0; i < 8; i++) w[t] = w[t] << 8 | block[8 * t + i];
-    }
+    for (int t = 0; t < 16; t++) w[t] = load_be64(block + 8 * t);
     for (int t = 16; t < 80; t++) {
         uint64_t s0 = rotate(w[t - 15], 1) ^ rotate(w[t - 15], 8) ^ w[t - 15] >> 7;
         uint64_t s1 = rotate(w[t - 2], 19) ^ rotate(w[t - 2], 61) ^ w[t - 2] >> 6;
         w[t] = s1 + w[t - 7] + s0 + w[t - 16];
     }
-    uint64_t a = h[0], b = h[1], c = h[2], d = h[3], e = h[4], f = h[5], g = h[6], k = h[7];
+    uint64_t a = h[0][lane], b = h[1][lane], c = h[2][lane], d = h[3][lane];
+    uint64_t e = h[4][lane], f = h[5][lane], g = h[6][lane], k = h[7][lane];
     for (int t = 0; t < 80; t += 8) {
-        step(a, b, c, &d, e, f, g, &k, K[t] + w[t]);
-        step(k, a, b, &c, d, e, f, &g, K[t + 1] + w[t + 1]);
-        step(g, k, a, &b, c, d, e, &f, K[t + 2] + w[t + 2]);
-        step(f, g, k, &a, b, c, d, &e, K[t + 3] + w[t + 3]);
-        step(e, f, g, &k, a, b, c, &d, K[t + 4] + w[t + 4]);
-        step(d, e, f, &g, k, a, b, &c, K[t + 5] + w[t + 5]);
-        step(c, d, e, &f, g, k, a, &b, K[t + 6] + w[t + 6]);
-        step(b, c, d, &e, f, g, k, &a, K[t + 7] + w[t + 7]);
+        step(a, b, c, &d, e, f, g, &k, fusion_sha512_k[t] + w[t]);
+        step(k, a, b, &c, d, e, f, &g, fusion_sha512_k[t + 1] + w[t + 1]);
+        step(g, k, a, &b, c, d, e, &f, fusion_sha512_k[t + 2] + w[t + 2]);
+        step(f, g, k, &a, b, c, d, &e, fusion_sha512_k[t + 3] + w[t + 3]);
+        step(e, f, g, &k, a, b, c, &d, fusion_sha512_k[t + 4] + w[t + 4]);
+        step(d, e, f, &g, k, a, b, &c, fusion_sha512_k[t + 5] + w[t + 5]);
+        step(c, d, e, &f, g, k, a, &b, fusion_sha512_k[t + 6] + w[t + 6]);
+        step(b, c, d, &e, f, g, k, &a, fusion_sha512_k[t + 7] + w[t + 7]);
     }
-    h[0] += a, h[1] += b, h[2] += c, h[3] += d, h[4] += e, h[5] += f, h[6] += g, h[7] += k;
+    h[0][lane] += a, h[1][lane] += b, h[2][lane] += c, h[3][lane] += d;
+    h[4][lane] += e, h[5][lane] += f, h[6][lane] += g, h[7][lane] += k;
 }
 
-void sha512_init(sha512 *s)
+static void compress(uint64_t h[8][LANES], const uint8_t *blocks, size_t n)
 {
-    memcpy(s->h, H0, sizeof H0);
-    s->length = 0;
+    for (size_t lane = 0; lane < n; lane++) compress_lane(h, blocks + BLOCK * lane, lane);
 }
 
-void sha512_update(sha512 *s, const uint8_t *data, size_t n)
+const fusion_sha512 fusion_sha512_portable = {"portable", compress};
+
+void sha512_init(sha512 *s, size_t n)
 {
-    size_t used = s->length % SHA512_BLOCK;
-    s->length += n;
-    if (used) {
-        size_t take = SHA512_BLOCK - used < n ? SHA512_BLOCK - used : n;
-        if (take) memcpy(s->buffer + used, data, take);
-        if (used + take < SHA512_BLOCK) return;
-        compress(s->h, s->buffer);
+    memset(s, 0, sizeof *s);
+    for (int k = 0; k < 8; k++)
+        for (int lane = 0; lane < LANES; lane++) s->h[k][lane] = H0[k];
+    s->n = n;
+}
+
+void sha512_update(const fusion_sha512 *sha, sha512 *s, const uint8_t *data, size_t stride, size_t size)
+{
+    size_t used = s->length % BLOCK;
+    s->length += size;
+    while (size) {
+        size_t take = BLOCK - used < size ? BLOCK - used : size;
+        for (size_t lane = 0; lane < s->n; lane++) memcpy(s->buffer[lane] + used, data + stride * lane, take);
         data += take;
-        n -= take;
-    }
-    for (; n >= SHA512_BLOCK; data += SHA512_BLOCK, n -= SHA512_BLOCK) compress(s->h, data);
-    if (n) memcpy(s->buffer, data, n);
-}
-
-void sha512_final(sha512 *s, uint8_t digest[SHA512_BYTES])
-{
-    size_t used = s->length % SHA512_BLOCK;
-    s->buffer[used++] = 0x80;
-    /* The length in bits fills the last 16 bytes; 2^61 bytes are out of reach, so it needs only eight of them. */
-    if (used > SHA512_BLOCK - 16) {
-        memset(s->buffer + used, 0, SHA512_BLOCK - used);
-        compress(s->h, s->buffer);
+        size -= take;
+        used += take;
+        if (used < BLOCK) return;
+        sha->compress(s->h, s->buffer[0], s->n);
         used = 0;
     }
-    memset(s->buffer + used, 0, SHA512_BLOCK - used);
-    for (int i = 0; i < 8; i++) s->buffer[SHA512_BLOCK - 1 - i] = (uint8_t)(8 * s->length >> (8 * i));
-    compress(s->h, s->buffer);
-    for (int i = 0; i < 64; i++) digest[i] = (uint8_t)(s->h[i / 8] >> (8 * (7 - i % 8)));
+}
+
+void sha512_final(const fusion_sha512 *sha, sha512 *s, uint8_t *digests)
+{
+    /* The length in bits fills the last 16 bytes; 2^61 bytes are out of reach, so it needs only eight of them. */
+    uint8_t padding[2 * BLOCK] = {0x80};
+    size_t zeros = 8 + (2 * BLOCK - 17 - s->length % BLOCK) % BLOCK;
+    store_be64(padding + 1 + zeros, 8 * s->length);
+    sha512_update(sha, s, padding, 0, 1 + zeros + 8);
+    for (size_t lane = 0; lane < s->n; lane++)
+        for (int k = 0; k < 8; k++) store_be64(digests + SHA512_BYTES * lane + 8 * k, s->h[k][lane]);
 }

@@ -4,20 +4,45 @@
 
 static int always(void) { return 1; }
 
-/* Fastest first. A variant for one kind of CPU adds a line here, under the #if of the compilers that can build it. */
-static const struct {
-    const fusion_ristretto *operations;
+typedef struct {
+    const void *operations;
     int (*usable)(void);
-} known[] = {
+} variant;
+
+/* One list for each kernel, fastest first. A variant for one kind of CPU adds a line, under the #if of the compilers
+ * that can build it. */
+static const variant ristretto_list[] = {
 #if FUSION_IFMA
     {&fusion_ristretto_ifma, fusion_cpu_has_ifma},
 #endif
     {&fusion_ristretto_portable, always},
+    {0},
 };
 
-const fusion_ristretto *fusion_ristretto_variant(int i)
+static const variant sha256_list[] = {
+#if FUSION_X86
+    {&fusion_sha256_shani, fusion_cpu_has_shani},
+#endif
+    {&fusion_sha256_portable, always},
+    {0},
+};
+
+static const variant sha512_list[] = {
+#if FUSION_X86
+    {&fusion_sha512_avx512, fusion_cpu_has_avx512},
+    {&fusion_sha512_avx2, fusion_cpu_has_avx2},
+#endif
+    {&fusion_sha512_portable, always},
+    {0},
+};
+
+static const void *usable(const variant *list, int i)
 {
-    for (size_t k = 0; k < sizeof known / sizeof known[0]; k++)
-        if (known[k].usable() && i-- == 0) return known[k].operations;
+    for (; list->operations; list++)
+        if (list->usable() && i-- == 0) return list->operations;
     return NULL;
 }
+
+const fusion_ristretto *fusion_ristretto_variant(int i) { return usable(ristretto_list, i); }
+const fusion_sha256 *fusion_sha256_variant(int i) { return usable(sha256_list, i); }
+const fusion_sha512 *fusion_sha512_variant(int i) { return usable(sha512_list, i); }

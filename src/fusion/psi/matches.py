@@ -1,20 +1,46 @@
-"""Rows of fixed width: which of them are equal, and in which order do equal ones stand.
+"""What every protocol ends in: tags of both sides, which of them are equal, and in which order equal ones stand.
 
 Everything here sorts 64-bit prefixes and falls back to whole rows only when two different rows share one.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["first_occurrences", "has_repeats", "match"]
+__all__ = ["Matches", "first_occurrences", "has_repeats", "match", "tag_bytes"]
 
 Rows = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.int64]
 _Words = npt.NDArray[np.uint64]
+
+_STATISTICAL_SECURITY = 40
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Matches:
+    """The items of a learner that the other side also holds, in an order that both learners share.
+
+    Attributes
+    ----------
+    ours : (k,) int64
+        Which of this side's items they are.
+    tags : (k, t) uint8
+        Their tags, ascending; two learners have the same.
+    """
+
+    ours: Indices
+    tags: Rows
+
+
+def tag_bytes(ours: int, theirs: int) -> int:
+    """Width of a tag for two sets of these sizes: two different items share one with probability 2^-40 in all."""
+    bits = _STATISTICAL_SECURITY + sum(math.ceil(math.log2(max(size, 2))) for size in (ours, theirs))
+    return min(-(-bits // 8), 32)
 
 
 def _word(rows: Rows, start: int) -> _Words:

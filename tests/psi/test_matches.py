@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusion.psi.rows import first_occurrences, has_repeats, match
+from fusion.psi.matches import first_occurrences, has_repeats, match, tag_bytes
 
 # few distinct values, so that equal prefixes, equal rows and near misses all happen
 byte = st.sampled_from([0, 1, 255])
@@ -65,3 +65,11 @@ def test_nothing_matches_nothing():
     assert len(i) == len(j) == 0
     assert len(first_occurrences(empty)) == 0
     assert not has_repeats(empty)
+
+
+@pytest.mark.parametrize(
+    ("nx", "ny", "expected"), [(1 << 20, 1 << 20, 10), (1, 1, 6), (1 << 24, 1 << 24, 11), (0, 9, 6), (1, 1 << 31, 9)]
+)
+def test_tags_are_wide_enough(nx, ny, expected):
+    assert tag_bytes(nx, ny) == tag_bytes(ny, nx) == expected
+    assert 8 * expected >= 40 + np.log2(max(nx, 1)) + np.log2(max(ny, 1))

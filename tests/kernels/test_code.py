@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import code as twin
+from reference import gf128
+
+from fusion.errors import InputError
+from fusion.kernels import block, code
+
+
+def vector(n, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n, 16), dtype=np.uint8)
+
+
+def compressed(rows, **options):
+    return code.compress(rows.copy(), **options)[0]
+
+
+@pytest.mark.parametrize("n", [32, 64, 96, 544])
+def test_the_result_is_that_of_the_twin(n):
+    rows = vector(n, n)
+    expected = twin.compress([int.from_bytes(row.tobytes(), "little") for row in rows])
+    for variant in block.variants():
+        assert compressed(rows, variant=variant).tobytes() == b"".join(y.to_bytes(16, "little") for y in expected)
+
+
+def test_several_buckets():
+    """4128 elements have two buckets. The twin multiplies only what is not zero, from a late place on: quick enough."""
+    n = 4128
+    orders = [twin.order(n, 4 * stage, twin.bucket_count(n)) for stage in range(2)]
+    assert [sorted(order) for order in orders] == [list(range(n))] * 2
+    labels = [[label for label, _ in zip(twin.words(4 * stage, 16), range(n), strict=False)] for stage in range(2)]
+    place = 4000
+    rows = np.zeros((n, 16), np.uint8)
+    rows[place, 0] = 1
+    x = [0] * place + [1] * (n - place)
+    for stage in range(2):
+        v = [gf128.multiply(label, value) if value else 0 for label, value in zip(labels[stage], x, strict=True)]
+        x = [v[i] for i in orders[stage]]
+        if stage == 0:
+            total = 0
+            for i, value in enumerate(x):
+                total ^= value
+                x[i] = total
+    columns = n // 32
+    weights = [gf128.invert(16 + k) for k in range(16)]
+    y = compressed(rows)
+    for j, column in [(0, 0), (3, 10), (15, columns - 1)]:
+        expected = x[columns * j + column]
+        for i in range(16):
+            expected ^= gf128.multiply(weights[j ^ i], x[columns * (16 + i) + column])
+        assert y[columns * j + column].tobytes() == expected.to_bytes(16, "little")
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 300), st.integers(0, 2**32), st.binary(min_size=16, max_size=16))
+def test_it_is_linear_over_the_field(size, seed, factor):
+    a, b = vector(32 * size, seed), vector(32 * size, seed + 1)
+    combined = compressed(block.scale(a, factor) ^ b)
+    assert (combined == block.scale(compressed(a), factor) ^ compressed(b)).all()
+
+
+def test_variants_agree_where_there_are_many_buckets():
+    rows = vector(32 * 1000)
+    results = [compressed(rows, variant=variant) for variant in block.variants()]
+    assert all((result == results[0]).all() for result in results)
+
+
+def test_no_element_is_lost():
+    """Every unit vector changes most of the result."""
+    n = 64
+    for i in range(n):
+        rows = np.zeros((n, 16), np.uint8)
+        rows[i, 5] = 7
+        assert compressed(rows).any(axis=1).sum() >= n // 4
+
+
+def test_several_vectors_at_once():
+    rows = [vector(9600, seed) for seed in range(3)]
+    expected = [compressed(row) for row in rows]
+    for threads in (1, 2, None):
+        copies = [row.copy() for row in rows]
+        results = code.compress(*copies, threads=threads)
+        for result, copy, right in zip(results, copies, expected, strict=True):
+            assert (result == right).all()
+            assert np.shares_memory(result, copy)
+    assert code.compress() == []
+    assert code.compress(vector(0))[0].shape == (0, 16)
+
+
+def test_the_contraction_is_maximum_distance_separable():
+    """Its matrix 1 / (x_i + y_j), of distinct x and y, is Cauchy's, each minor of which differs from zero."""
+    weights = [int.from_bytes(code._weights()[16 * k : 16 * k + 16], "little") for k in range(16)]
+    for j in range(16):
+        for i in range(16):
+            assert gf128.multiply(weights[j ^ i], j ^ (16 + i)) == 1
+
+
+@pytest.mark.parametrize(
+    ("vectors", "words"),
+    [
+        ([vector(33)], "multiple of 32"),
+        ([vector(64)[::2]], "contiguous"),
+        ([vector(32), vector(64)], "equal length"),
+        ([vector(32).view(np.int8)], "uint8"),
+        ([vector(32)[:, :8]], "shape"),
+    ],
+)
+def test_malformed_vectors_are_refused(vectors, words):
+    with pytest.raises(InputError, match=words):
+        code.compress(*vectors)
+
+
+def test_a_read_only_vector_is_refused():
+    rows = vector(32)
+    rows.flags.writeable = False
+    with pytest.raises(InputError, match="written"):
+        code.compress(rows)
