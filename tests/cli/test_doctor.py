@@ -107,10 +107,10 @@ def test_a_peer_that_does_not_answer(fusion, parties, monkeypatch):
     ran = fusion("doctor", "--config", parties["insurer"], "--peer", "hospital", "--json")
     assert ran.code == 1
     assert ran.json["peer"] is None
-    assert "hospital" in ran.one_line
+    assert "hospital" in ran.last_line
 
 
 def test_a_peer_that_is_not_in_the_file(fusion, parties):
     ran = fusion("doctor", "--config", parties["insurer"], "--peer", "bank")
     assert ran.code == 1
-    assert "hospital" in ran.one_line
+    assert "hospital" in ran.last_line

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fusion import __version__
-from fusion.cli.output import Json, console, fail, print_json, show_pairs
+from fusion.cli.output import Json, console, fail, print_json, show_pairs, watch
 from fusion.errors import FusionError, InputError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = ["doctor"]
 
 _PACKAGES = ("numpy", "pandas", "pyarrow", "cryptography")
 _EXTRAS = {"examples": ("statsmodels",)}
-_PROBE_SECONDS = 5.0
+_PROBE_SECONDS = 10.0  # for two people on the telephone to press a key
 
 
 def doctor(
@@ -117,10 +117,12 @@ def _party(config: Path, peer: str | None, problems: list[str]) -> dict[str, Any
 
 
 def _answer(party: Party, peer: str, problems: list[str]) -> dict[str, Any] | None:
+    from fusion import progress
     from fusion.channel.connect import probe
 
     try:
-        answer = probe(party, peer, timeout=_PROBE_SECONDS)
+        with watch([party.name]) as show, progress.listen(show):
+            answer = probe(party, peer, timeout=_PROBE_SECONDS)
     except FusionError as error:
         problems.append(str(error))
         return None
