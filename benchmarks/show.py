@@ -129,21 +129,21 @@ def _psi(found: Mapping[str, Any], screen: Console) -> None:
                 _ratio(told.get("ratio")),
             )
     screen.print(grid)
-    for protocol in dict.fromkeys(one["fusion"]["protocol"] for one in measured):
-        screen.print(f"\nWhere our time goes with {protocol}, in seconds\n")
-        screen.print(_phases([one for one in measured if one["fusion"]["protocol"] == protocol]))
+    # of several sizes the largest: there it matters
+    largest = {one["fusion"]["protocol"]: one for one in sorted(measured, key=lambda one: one["n"])}
+    for protocol, one in largest.items():
+        screen.print(f"\nWhere our time goes with {protocol} at {one['n']:,} rows, in seconds\n")
+        screen.print(_phases(one["fusion"]["phases"]))
     notes = {name: told["note"] for one in measured for name, told in one["peers"].items()}
     for name, note in notes.items():
         screen.print(f"\n{name}: {note}.", style="dim", markup=False)
 
 
-def _phases(measured: Sequence[Mapping[str, Any]]) -> Table:
-    """A line for each phase, a column for each size and party."""
-    columns = [(one["n"], party, told) for one in measured for party, told in one["fusion"]["phases"].items()]
-    grid = _grid(["rows", *(f"{n:,}" for n, _, _ in columns)])
-    grid.add_row("", *(party for _, party, _ in columns))
-    for phase in _in_order([list(told) for _, _, told in columns]):
-        grid.add_row(phase, *(f"{told[phase]:.3g}" if phase in told else "" for _, _, told in columns))
+def _phases(parties: Mapping[str, Mapping[str, float]]) -> Table:
+    """A line for each phase, a column for each party."""
+    grid = _grid(["", *parties])
+    for phase in _in_order([list(told) for told in parties.values()]):
+        grid.add_row(phase, *(f"{told[phase]:.3g}" if phase in told else "" for told in parties.values()))
     return grid
 
 

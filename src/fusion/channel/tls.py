@@ -141,7 +141,8 @@ class TlsTransport:
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
-        mailbox.on_put = mailbox.on_get = self._wake
+        self._asleep = False
+        mailbox.on_put, mailbox.on_get = self._put, self._got
         self._thread = threading.Thread(target=self._run, name=f"fusion-io-{peer}", daemon=True)
         self._thread.start()
 
@@ -154,6 +155,14 @@ class TlsTransport:
         self._thread.join()
         self._wake_in.close()
         self._wake_out.close()
+
+    def _put(self) -> None:
+        if self._asleep:
+            self._wake()
+
+    def _got(self) -> None:
+        if self._asleep and self._undecrypted:
+            self._wake()
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):  # full: it will wake; closed: it is gone
@@ -189,6 +198,10 @@ class TlsTransport:
                 return False
             self._send()
             now = time.monotonic()
+            # Before looking a last time: what comes after the look wakes us, what came before is seen.
+            self._asleep = True
+            if self._undecrypted and not mailbox.full:
+                continue
             closing = self._close_by
             pending = len(self._unsent) > 0 or self._tls.wire_out.pending > 0 or len(mailbox.outgoing) > 0
             if closing is not None and (not pending or now > closing):
@@ -197,7 +210,9 @@ class TlsTransport:
             reading = not self._undecrypted
             self._watch(selector, reading=reading, writing=pending)
             until = self._spoke + HEARTBEAT if closing is None else closing
-            for key, events in selector.select(max(until - now, 0.0)):
+            ready = selector.select(max(until - now, 0.0))
+            self._asleep = False
+            for key, events in ready:
                 if key.fileobj is self._wake_in:
                     self._wake_in.recv(4096)
                 elif events & selectors.EVENT_READ:
