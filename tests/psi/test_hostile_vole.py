@@ -88,11 +88,13 @@ SEED = zeros(_SEED, 1)
 STORES = {
     "nothing": ([], "0 of the 1 rows"),
     "no_seed": ([zeros(_STORE, M)], "0 of the 1 rows that belong on stream 1"),
-    "two_seeds": ([SEED, SEED, zeros(_STORE, M)], "more than the 1 rows that belong on stream 1"),
+    "two_seeds_at_once": ([zeros(_SEED, 2), zeros(_STORE, M)], "2 rows on stream 1 where 1 belong"),
+    "two_seeds": ([SEED, SEED, zeros(_STORE, M)], "1 rows on stream 1 where 0 belong"),
     "no_store": ([SEED], f"0 of the {M} rows that belong on stream 2"),
-    "short_store": ([SEED, zeros(_STORE, M - 1)], f"{M - 1} of the {M} rows"),
-    "long_store": ([SEED, zeros(_STORE, M + 1)], f"more than the {M} rows"),
-    "another_chunk_after_the_store": ([SEED, zeros(_STORE, M), zeros(_STORE, 1)], f"more than the {M} rows"),
+    "short_store": ([SEED, zeros(_STORE, M - 1)], f"{M - 1} rows on stream 2 where {M} belong"),
+    "long_store": ([SEED, zeros(_STORE, M + 1)], f"{M + 1} rows on stream 2 where {M} belong"),
+    "store_in_two_parts": ([SEED, zeros(_STORE, M - 1), zeros(_STORE, 1)], f"{M - 1} rows on stream 2"),
+    "another_chunk_after_the_store": ([SEED, zeros(_STORE, M), zeros(_STORE, 1)], "1 rows on stream 2 where 0 belong"),
     "wide_store": ([SEED, zeros(_STORE, M, 17)], "does not fit rows of 16"),
     "narrow_seed": ([zeros(_SEED, 1, 15)], "does not fit rows of 16"),
     "tags_in_its_place": ([SEED, zeros(_TAGS, 3, W)], "stream 3"),
@@ -108,9 +110,9 @@ def test_bad_stores_are_refused(fault, learn):
 
 TAGS = {
     "nothing": ([], "0 of the 4 rows"),
-    "too_few": ([zeros(_TAGS, 3, W)], "3 of the 4 rows"),
-    "too_many": ([zeros(_TAGS, 5, W)], "more than the 4 rows"),
-    "far_too_many": ([zeros(_TAGS, 4, W), zeros(_TAGS, 50_000, W)], "more than the 4 rows"),
+    "too_few": ([zeros(_TAGS, 3, W)], "3 rows on stream 3 where 4 belong"),
+    "too_many": ([zeros(_TAGS, 5, W)], "5 rows on stream 3 where 4 belong"),
+    "far_too_many": ([zeros(_TAGS, 4, W), zeros(_TAGS, 50_000, W)], "50000 rows on stream 3 where 0 belong"),
     "narrow": ([zeros(_TAGS, 4, W - 1)], f"does not fit rows of {W}"),
     "wide": ([zeros(_TAGS, 4, W + 1)], f"does not fit rows of {W}"),
     "another_stream": ([zeros(_BITS, 1, 1)], "stream 4"),
@@ -130,7 +132,7 @@ def bits(*values):
 
 BITS = {
     "none": ([], "0 of the 1 rows"),
-    "too_many": (bits(0, 0), "more than the 1 rows"),
+    "too_many": (bits(0, 0), "2 rows on stream 4 where 1 belong"),
     "wide": ([zeros(_BITS, 1, 2)], "does not fit rows of 1"),
     "beyond_the_end": (bits(0b0001_0000), "items that do not exist"),
     "last_of_the_byte": (bits(0b1000_0001), "items that do not exist"),
@@ -149,8 +151,7 @@ def test_bits_of_a_peer_that_learns_alone_are_refused():
     refused(role, "CHUNK where FINISH belongs", learn="attacker")
 
 
-def test_made_up_bits_do_not_pass_for_a_result():
-    """They may name rows, but the peer must then know their tags: results are compared."""
+def test_another_result_is_refused():
     refused(receiver([SEED, zeros(_STORE, M)], bits(0b1110_0000)), "different results")
 
 
