@@ -16,12 +16,12 @@ from benchmarks import child
 from benchmarks.pair import RECEIVER, party
 from fusion.channel import Chunk
 from fusion.channel.identity import tls_context
-from fusion.psi.ecdh import CHUNK
+from fusion.psi.vole import FRAME
 
 __all__ = ["CHUNK_BYTES"]
 
-_WIDTH = 32
-CHUNK_BYTES = CHUNK * _WIDTH  # what an intersection sends at a time
+_WIDTH = 16
+CHUNK_BYTES = FRAME  # what an intersection sends at a time
 _STREAM = 1
 _MEETING = 60.0
 
@@ -37,7 +37,7 @@ def prepare(job: dict[str, Any]) -> Iterator[Run]:
 
 @contextlib.contextmanager
 def _channel(job: dict[str, Any]) -> Iterator[Run]:
-    block = _block().reshape(CHUNK, _WIDTH)
+    block = _block().reshape(-1, _WIDTH)
     chunks = job["send"] // CHUNK_BYTES
 
     with fusion.connect(party(job["who"]), peer=job["who"]["peer"]) as peer:
@@ -45,7 +45,7 @@ def _channel(job: dict[str, Any]) -> Iterator[Run]:
         def run() -> dict[str, Any]:
             received = 0
             with peer.operation("benchmark"):
-                peer.open(learn="both", kinds=(), rows=chunks * CHUNK, parameters={})
+                peer.open(learn="both", kinds=(), rows=chunks * (CHUNK_BYTES // _WIDTH), parameters={})
                 for chunk in peer.exchange((Chunk(_STREAM, block) for _ in range(chunks)), {_STREAM: _WIDTH}):
                     received += chunk.rows.nbytes
                 peer.finish({})

@@ -31,6 +31,12 @@ def test_a_group_alone_shows_its_help(fusion, group):
     assert fusion(*group) == fusion(*group, "--help")
 
 
+def test_help_on_a_narrow_terminal_keeps_the_names_of_options_whole(start):
+    ran = start("psi", "intersect", "--help", COLUMNS="40").finish()
+    for option in ("--config FILE", "--peer NAME", "--on COLUMN:KIND", "--duplicates <error|first>", "--json "):
+        assert f"  {option}" in ran.out
+
+
 def test_no_completion_options(fusion):
     assert "completion" not in fusion("--help").out
 

@@ -96,6 +96,9 @@ def test_key_columns_that_say_nothing_clear(text):
         ({"on": "id_number:cn_id,birth_date"}, "kind"),
         ({"out": "nowhere/out.csv"}, "folder"),
         ({"out": "out.xlsx"}, ".parquet"),
+        ({"out": "o" * 300 + ".csv"}, "File name too long"),
+        ({"out": "o" * 300 + "/out.csv"}, "File name too long"),
+        ({"out": "hospital/folder.csv"}, "is no file"),
         ({"out": None}, "--out"),
         ({"learn": "bank"}, "--learn"),
         ({"learn": "insurer"}, "leave out --out"),
@@ -105,6 +108,7 @@ def test_key_columns_that_say_nothing_clear(text):
 )
 def test_refused_before_a_peer_is_met(fusion, parties, files, tmp_path, monkeypatch, changes, says):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "hospital" / "folder.csv").mkdir()
     began = time.monotonic()
     ran = fusion(*arguments(parties, "hospital", files["hospital"], **changes), "--json")
     assert ran.code == 1
@@ -130,7 +134,7 @@ def test_files_that_are_no_tables(fusion, parties, tmp_path, content, says):
 def test_the_result_never_replaces_the_table(fusion, parties, files):
     ran = fusion(*arguments(parties, "hospital", files["hospital"], out=files["hospital"]))
     assert ran.code == 1
-    assert "another file" in ran.one_line
+    assert "is the table itself" in ran.one_line
     assert files["hospital"].read_text("utf-8") == HOSPITAL
 
 
@@ -198,7 +202,9 @@ def test_summary_for_people(start, parties, files):
         "hospital learned",
     ):
         assert re.search(words, hospital.out), hospital.out
-    assert "Note" not in hospital.out
+    assert "which of its own keys the other side holds too: 2 of 3" in hospital.out
+    assert "Note: rows left out, as they cannot match: 1 without a value in 'id_number'\n" in hospital.out
+    assert "Note: rows left out, as they repeat the key of an earlier row: 1\n" in insurer.out
 
 
 def test_few_matches_explain_themselves(both, parties, files):
@@ -226,7 +232,10 @@ def test_duplicates_are_refused_unless_asked_for(both, parties, files):
     assert not list(parties["hospital"].parent.parent.glob("**/*out*"))
 
 
-def test_a_peer_that_is_killed(start, parties, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "says"), [(signal.SIGKILL, "connection to insurer"), (signal.SIGTERM, "insurer left .* Terminated")]
+)
+def test_a_peer_that_is_killed(start, parties, tmp_path, number, says):
     table = tmp_path / "many.csv"
     table.write_text("id\n" + "".join(f"{i}\n" for i in range(200_000)))
     out = parties["hospital"].parent / "out.csv"
@@ -236,12 +245,12 @@ def test_a_peer_that_is_killed(start, parties, tmp_path):
     hospital = start(*arguments(parties, "hospital", table, **changes), *slow, "--json")
     insurer = start(*arguments(parties, "insurer", table, **changes), *slow)
     insurer.until("exchanging masks")
-    insurer.kill()
+    insurer.send_signal(number)
     began = time.monotonic()
     ran = hospital.finish(timeout=30)
     assert ran.code == 1
     assert ran.json["error"] in ("TransportError", "PeerAborted")
-    assert "insurer" in ran.last_line
+    assert re.search(says, ran.last_line)
     assert time.monotonic() - began < 25
     assert out.read_text() == "what was there before"
     assert sorted(path.name for path in out.parent.iterdir()) == ["key.pem", "out.csv", "party.toml"]

@@ -51,7 +51,10 @@ def test_both_learn_aligned_rows(window, protocol):
     assert receipt.learned == other.learned
     assert receipt.parameters == other.parameters
     assert receipt.parameters["protocol"] == protocol
-    assert "2 of its rows" in receipt.learned["left"][1]
+    assert receipt.learned["left"] == [
+        "how many distinct keys the other side brought: 5",
+        "which of its own keys the other side holds too: 2 of 4",
+    ]
 
 
 @pytest.mark.parametrize("learner", ["left", "right"])
@@ -62,6 +65,7 @@ def test_one_learns(learner, protocol):
     assert len(out[learner][0]) == 2
     assert out[learner][1].parameters == out[idle][1].parameters
     assert len(out[learner][1].learned[idle]) == 1
+    assert out[learner][1].learned[learner][1].endswith(f": 2 of {out[learner][1].sizes[learner]}")
     assert not any("2 of" in sentence for sentence in [s for said in out[idle][1].learned.values() for s in said])
 
 
@@ -260,3 +264,38 @@ def test_a_low_match_rate_explains_itself():
     notes = " ".join(out["left"][1].notes)
     assert "check character" in notes
     assert "110105" not in notes
+
+
+def test_rows_left_out_are_counted_whatever_matches():
+    left = pd.DataFrame({"k": ["a", "b", "c", None, " ", "a"], "d": ["2024-02-29"] * 5 + ["soon"]})
+    right = pd.DataFrame({"k": ["a", "b", "a"], "d": ["20240229"] * 3})
+    on = {"k": "text", "d": "date"}
+    bad = "2 without a value in 'k'; 1 whose 'd' cannot be read as kind 'date'"
+    repeats = "rows left out, as they repeat the key of an earlier row: 1"
+    for learn in ("both", "left", "right"):
+        out = both(left, right, on, learn=learn, duplicates="first")
+        assert out["left"][1].notes == (f"rows left out, as they cannot match: {bad}",)
+        assert out["right"][1].notes == (repeats,)
+
+
+def test_a_peer_without_keys_is_named_as_the_reason():
+    out = both(pd.DataFrame({"k": ["a", None]}), pd.DataFrame({"k": [" ", None]}), ["k"])
+    assert out["left"][1].notes[0].startswith("rows left out")
+    assert out["left"][1].notes[1].startswith("right brought no usable key")
+    assert out["right"][1].notes[0].startswith("column 'k': 100 % of the rows have no value")
+
+
+def test_a_group_is_no_peer():
+    def role(group):
+        return intersect(group, PEOPLE, on=["id"])
+
+    with pytest.raises(fusion.InputError, match=r"pass one channel, such as group\['"):
+        fusion.simulate(left=role, middle=role, right=role)
+
+
+@pytest.mark.parametrize(
+    ("nx", "ny", "expected"), [(1 << 20, 1 << 20, 10), (1, 1, 6), (1 << 24, 1 << 24, 11), (0, 9, 6)]
+)
+def test_tags_are_wide_enough(nx, ny, expected):
+    assert ecdh.tag_bytes(nx, ny) == expected
+    assert 8 * expected >= 40 + np.log2(max(nx, 1)) + np.log2(max(ny, 1))

@@ -66,6 +66,10 @@ BAD_CSV: dict[str, tuple[bytes, str]] = {
     "GB18030 in a cell": (f"a,b\n李雷{CANARY},2\n".encode("gb18030"), "iconv -f GB18030 -t UTF-8 t.csv"),
     "GB18030 in the header": (f"姓名,b\n{CANARY},2\n".encode("gb18030"), "iconv -f GB18030 -t UTF-8 t.csv"),
     "UTF-16": (f"a,b\n{CANARY},2\n".encode("utf-16"), "iconv -f UTF-16 -t UTF-8 t.csv"),
+    "GB18030 in a ragged row": (f"a,b\n1,2\n李雷{CANARY}\n".encode("gb18030"), "iconv -f GB18030"),
+    "GB18030 cut short": (b"a,b\n1," + "李".encode()[:2], "iconv -f GB18030"),
+    "Parquet": (b"PAR1\x15\x04\x00\xff,\n\xfe", "is a Parquet file; rename it"),
+    "a spreadsheet": (b"PK\x03\x04\x00\x00\xff\n,,\xfe\n\x00", "is no text file; .* export it as CSV"),
     "a cell too many": (f'a,b\n"1\n1",2\n3,4\n{CANARY},5,6\n7\n'.encode(), r"row 4 of .* has 3 cells instead of 2"),
     "a cell too few": (f"a,b\n{CANARY}\n".encode(), r"row 2 of .* has 1 cells instead of 2"),
     "an open quotation": (f'a,b\n1,2\n"{CANARY},4\n5,6\n'.encode(), "an unclosed quotation mark"),
@@ -112,6 +116,8 @@ def test_a_ragged_row_is_numbered_in_a_file_of_many_blocks(tmp_path: Path, monke
     [
         ("gone.csv", "No such file"),
         ("gone.parquet", "No such file"),
+        ("long" * 100 + ".csv", "File name too long"),
+        ("long" * 100 + ".parquet", "File name too long"),
         ("folder.csv", "is a folder"),
         ("folder.parquet", "is a folder"),
         ("table.xlsx", "neither .csv nor .parquet"),
@@ -322,6 +328,12 @@ def test_a_failed_write_leaves_nothing(
         write(TYPED, path)
     monkeypatch.undo()
     assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == ([(name, "before")] if existing else [])
+
+
+def test_the_longest_name_that_a_folder_takes(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 251 + ".csv")
+    write(pa.table({"a": ["x"]}), path)
+    assert path.read_text() == "a\nx\n"
 
 
 def test_bytes_reach_the_disk_before_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,10 @@ class Party:
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-            raise InputError(f"{path} is no party file: {str(error).splitlines()[0]}") from None
+            raise InputError(
+                f"{path} is no party file ({str(error).splitlines()[0]}); "
+                "it has name, identity, listen, timeout and [peers.NAME] with fingerprint and address"
+            ) from None
         check_name(entry.name)
         identity = Identity.load(path.parent / entry.identity)
         if identity.name != entry.name:

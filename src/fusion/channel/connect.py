@@ -257,7 +257,8 @@ class _Door:
             self._server = socket.create_server((host, port), family=family, backlog=64)
         except OSError as error:
             raise TransportError(
-                f"cannot listen on {party.listen}: {error.strerror}; choose another port in this party's file"
+                f"cannot listen on {party.listen}: {os.strerror(error.errno or 0)}; "
+                "choose a free port and an address of this machine in this party's file"
             ) from None
         self._server.settimeout(0.1)
         self._thread = threading.Thread(target=self._accept, name="fusion-accept", daemon=True)

@@ -102,7 +102,7 @@ def run(roles: Mapping[str, Role], *, window: int = WINDOW, timeout: float = DEF
         name, error = _root_cause(failures)
         error.add_note(f"raised by role {name!r} in fusion.simulate")
         raise error
-    return results
+    return {name: results[name] for name in roles}
 
 
 def _connect(names: list[str], window: int, timeout: float) -> dict[str, Group]:

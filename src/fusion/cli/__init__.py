@@ -28,6 +28,7 @@ app = typer.Typer(
     name="fusion",
     help="Compute on the joined picture while each row stays home.",
     add_completion=False,
+    rich_markup_mode=None,  # drawn boxes cut the names of options short on a narrow terminal
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -40,8 +41,8 @@ app.command()(doctor.doctor)
 _UsageError: Any = typer.BadParameter.__base__
 
 
-class _Ended(BaseException):
-    """A signal asks the process to end; files and children are cleared up on the way out."""
+class Terminated(BaseException):
+    """A signal asks the process to end; files and children are cleared up on the way out, and the peer is told."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,14 +68,15 @@ def _run(args: list[str]) -> int:
         return code if isinstance(code, int) else 0
     except _UsageError as error:
         where = error.ctx.command_path if error.ctx else "fusion"
-        fail("UsageError", f"{error.format_message()} (see {where} --help)", as_json=as_json)
+        words = error.format_message().replace("Value error, ", "")  # typer's own checker speaks before its sentence
+        fail("UsageError", f"{words} (see {where} --help)", as_json=as_json)
         return 2
     except KeyboardInterrupt:
         fail("KeyboardInterrupt", "interrupted", as_json=as_json)
         return 128 + signal.SIGINT
-    except _Ended as ended:
+    except Terminated as ended:
         number: int = ended.args[0]
-        fail("Ended", f"ended by {signal.Signals(number).name}", as_json=as_json)
+        fail("Terminated", f"ended by {signal.Signals(number).name}", as_json=as_json)
         return 128 + number
     except BrokenPipeError:
         raise
@@ -94,7 +96,7 @@ def _run(args: list[str]) -> int:
 @contextlib.contextmanager
 def _signals_raise() -> Iterator[None]:
     def end(number: int, _frame: object) -> None:
-        raise _Ended(number)
+        raise Terminated(number)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:

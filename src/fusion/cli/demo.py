@@ -30,11 +30,11 @@ def _known(name: str) -> str:
 
 def demo(
     name: Annotated[
-        str, typer.Argument(metavar="|".join(scenarios.NAMES), help="The scenario to play.", callback=_known)
+        str, typer.Argument(metavar="SCENARIO", help=f"One of: {', '.join(scenarios.NAMES)}.", callback=_known)
     ],
     as_json: Json = False,
 ) -> None:
-    """Play a scenario on real data, and check it against its cleartext twin."""
+    """Play a scenario between two processes, on real data."""
     from fusion.cli.processes import play
 
     scenario = scenarios.load(name)
@@ -115,13 +115,15 @@ def _show(scenario: scenarios.Scenario, answer: Mapping[str, Any], outcomes: Map
     screen = console()
     parties = answer["parties"]
     matched = {party: len(outcome.table) for party, outcome in outcomes.items()}
+    keys = answer["receipt"][parties[0]]["sizes"]
     figures = Table(box=None, pad_edge=False, header_style="bold")
     figures.add_column("")
     for party in parties:
         figures.add_column(party, justify="right")
     for label, of in (
         ("rows in its own file", answer["rows"]),
-        ("different usable keys", answer["receipt"][parties[0]]["sizes"]),
+        ("without a valid key, or repeated", {party: answer["rows"][party] - keys[party] for party in parties}),
+        ("different usable keys", keys),
         ("rows both have", matched),
         ("bytes sent", answer["bytes_sent"]),
     ):
@@ -139,7 +141,7 @@ def _show(scenario: scenarios.Scenario, answer: Mapping[str, Any], outcomes: Map
     screen.print("\nRow 1 of one side and row 1 of the other are the same person, and so on down.")
     took = f"{answer['seconds']:.2f} seconds with protocol {answer['protocol']} on the {answer['kernel']} kernel"
     screen.print(f"It took {took}.\n")
-    screen.print(Text.assemble("Agrees with the cleartext twin: ", verdict))
+    screen.print(Text.assemble("Agrees with its cleartext twin, a plain join of both files: ", verdict))
 
 
 def _first_rows(table: pd.DataFrame, keys: Collection[str], width: int) -> tuple[RichTable, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fusion import __version__
-from fusion.cli.output import Json, console, fail, print_json, show_pairs
+from fusion.cli.output import Json, console, fail, print_json, show_pairs, watch
 from fusion.errors import FusionError, InputError
 
 if TYPE_CHECKING:
@@ -22,15 +22,20 @@ __all__ = ["doctor"]
 
 _PACKAGES = ("numpy", "pandas", "pyarrow", "cryptography")
 _EXTRAS = {"examples": ("statsmodels",)}
-_PROBE_SECONDS = 5.0
+_PROBE_SECONDS = 10.0  # for two people on the telephone to press a key
 
 
 def doctor(
-    config: Annotated[Path | None, typer.Option(help="The party's TOML file, to be checked as well.")] = None,
-    peer: Annotated[str | None, typer.Option(help="A peer of that party, to be asked for an answer.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The party's TOML file, to be checked as well.")
+    ] = None,
+    peer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A peer of that party that runs this, or the operation, now."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show versions, kernel, identity and peers; fail if something is wrong."""
+    """Check the installation, a party's file, and that a peer answers."""
     if peer is not None and config is None:
         raise typer.BadParameter("needs --config", param_hint="--peer")
     problems: list[str] = []
@@ -43,7 +48,8 @@ def doctor(
     else:
         _show(found)
     if problems:
-        fail("DoctorError", f"{len(problems)} problem(s): " + "; ".join(problems), as_json=False)
+        many = f"{len(problems)} problems: " if len(problems) > 1 else ""
+        fail("DoctorError", many + "; ".join(problems), as_json=False)
         raise typer.Exit(1)
 
 
@@ -111,10 +117,12 @@ def _party(config: Path, peer: str | None, problems: list[str]) -> dict[str, Any
 
 
 def _answer(party: Party, peer: str, problems: list[str]) -> dict[str, Any] | None:
+    from fusion import progress
     from fusion.channel.connect import probe
 
     try:
-        answer = probe(party, peer, timeout=_PROBE_SECONDS)
+        with watch([party.name]) as show, progress.listen(show):
+            answer = probe(party, peer, timeout=_PROBE_SECONDS)
     except FusionError as error:
         problems.append(str(error))
         return None

@@ -19,11 +19,15 @@ def peer_entry(name: str, fingerprint: str) -> str:
 
 
 def keygen(
-    name: Annotated[str, typer.Argument(help="The party's name, the same in every file that speaks of it.")],
-    out: Annotated[Path | None, typer.Option(help="The file to write.", show_default="NAME.key")] = None,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The party's name, the same in every file that speaks of it.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file to write.", show_default="NAME.key")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a party's identity: a key, and the fingerprint to give to its peers."""
+    """Make a party's key, and the fingerprint to give to its peers."""
     from fusion.channel.identity import Identity
 
     identity = Identity.create(name, out or Path(f"{name}.key"))

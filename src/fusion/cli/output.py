@@ -16,7 +16,7 @@ from fusion.progress import Event
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Json", "Watch", "console", "fail", "print_json", "show_learned", "show_pairs", "watch"]
+__all__ = ["Json", "Watch", "console", "fail", "print_json", "show_learned", "show_notes", "show_pairs", "watch"]
 
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
@@ -59,6 +59,13 @@ def show_learned(party: str, sentences: Iterable[str]) -> None:
     screen.print(Text.assemble("\n", (party, "bold"), " learned"))
     for sentence in sentences:
         screen.print(Padding(Text(sentence), (0, 0, 0, 2), expand=False))
+
+
+def show_notes(notes: Iterable[str]) -> None:
+    """Write what a receipt notes of this side's own table."""
+    screen = console()
+    for note in notes:
+        screen.print(f"\nNote: {note}", markup=False)
 
 
 class Watch:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fusion.cli.output import Json, console, print_json, show_learned, show_pairs, watch
+from fusion.cli.output import Json, print_json, show_learned, show_notes, show_pairs, watch
 from fusion.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,12 +27,24 @@ def _root(context: typer.Context) -> None:
 
 @app.command()
 def intersect(
-    config: Annotated[Path, typer.Option(help="This party's TOML file.")],
-    peer: Annotated[str, typer.Option(help="The peer's name in that file.")],
-    table: Annotated[Path, typer.Option(help="This party's CSV or Parquet file.")],
-    on: Annotated[str, typer.Option(help="Key columns with their kinds, such as id_number:cn_id,birth_date:date.")],
-    out: Annotated[Path | None, typer.Option(help="CSV or Parquet file for this party's shared rows.")] = None,
-    learn: Annotated[str, typer.Option(help='Who learns the result: "both" or the name of one party.')] = "both",
+    config: Annotated[Path, typer.Option(metavar="FILE", help="This party's TOML file.")],
+    peer: Annotated[str, typer.Option(metavar="NAME", help="The peer's name in that file.")],
+    table: Annotated[Path, typer.Option(metavar="FILE", help="This party's CSV or Parquet file.")],
+    on: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN:KIND,...",
+            help="Key columns with their kinds, in one order on both sides. "
+            "Kinds: text, integer, date, cn_id, phone, uscc.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="CSV or Parquet file for this party's shared rows; replaced if it exists."),
+    ] = None,
+    learn: Annotated[
+        str, typer.Option(metavar="NAME", help='Who learns the result: "both" or the name of one party.')
+    ] = "both",
     duplicates: Annotated[
         Literal["error", "first"],
         typer.Option(help="Refuse keys that stand twice, or keep the first row of each."),
@@ -42,7 +54,7 @@ def intersect(
     ] = "auto",
     as_json: Json = False,
 ) -> None:
-    """Find the rows that this party and a peer share; the peer runs the same command with its own file."""
+    """Find the rows that both share; the peer runs the same with its file."""
     import msgspec
 
     import fusion
@@ -100,7 +112,7 @@ def parse_on(text: str) -> list[str] | dict[str, str]:
 
 def _check_learn(party: Party, peer: str, learn: str) -> None:
     if learn not in ("both", party.name, peer):
-        raise InputError(f"--learn is both, {party.name} or {peer}")
+        raise InputError(f"--learn names who learns the result: both, {party.name} or {peer}")
 
 
 def _check_out(out: Path | None, table: Path, *, learns: bool, peer: str) -> None:
@@ -111,14 +123,21 @@ def _check_out(out: Path | None, table: Path, *, learns: bool, peer: str) -> Non
         return
     if out is None:
         raise InputError("this side learns the result; say where to write it with --out")
-    if out.suffix not in (".csv", ".parquet"):
+    if out.suffix.lower() not in (".csv", ".parquet"):
         raise InputError(f"{out} must end in .csv or .parquet")
-    if not out.parent.is_dir():
-        raise InputError(f"the folder of {out} does not exist; make it first")
-    if not os.access(out.parent, os.W_OK):
-        raise InputError(f"the folder of {out} is not writable")
-    if out.is_dir() or (out.exists() and out.samefile(table)):
-        raise InputError(f"{out} is the table itself or a folder; choose another file")
+    try:
+        if not out.parent.is_dir():
+            raise InputError(f"the folder of {out} does not exist; make it first")
+        if not os.access(out.parent, os.W_OK):
+            raise InputError(f"the folder of {out} is not writable; choose another")
+        if not out.exists():
+            return
+        if not out.is_file():
+            raise InputError(f"{out} is there and is no file; choose another name")
+        if out.samefile(table):
+            raise InputError(f"{out} is the table itself; choose another name")
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error.strerror}; choose another name") from None
 
 
 def _show(answer: dict[str, Any]) -> None:
@@ -131,11 +150,11 @@ def _show(answer: dict[str, Any]) -> None:
             ("rows both have", "not told to this side" if answer["out"] is None else f"{answer['matched']:,}"),
             ("written to", answer["out"] or "nothing"),
             ("protocol", receipt["parameters"]["protocol"]),
-            ("bytes sent, received", f"{receipt['bytes_sent']:,}, {receipt['bytes_received']:,}"),
+            ("bytes sent", f"{receipt['bytes_sent']:,}"),
+            ("bytes received", f"{receipt['bytes_received']:,}"),
             ("seconds", f"{receipt['seconds']:.2f}"),
         )
     )
     for party in (answer["party"], answer["peer"]):
         show_learned(party, receipt["learned"][party])
-    for note in receipt["notes"]:
-        console().print(f"\nNote: {note}", markup=False)
+    show_notes(receipt["notes"])

@@ -10,14 +10,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from fusion.channel import Channel, Session
+from fusion.channel import Channel, Group, Session
 from fusion.crypto.random import permutation
 from fusion.errors import InputError
 from fusion.kernels import hashing
 from fusion.psi import ecdh, vole
 from fusion.psi.matches import first_occurrences
 from fusion.psi.plan import LARGE, choose
-from fusion.tables import ColumnReport, Keys, Table, explain_matches, key_columns
+from fusion.tables import ColumnReport, Keys, Table, explain_left_out, explain_matches, key_columns
 
 __all__ = ["intersect"]
 
@@ -75,10 +75,12 @@ def intersect(
     Notes
     -----
     Each side learns how many usable, distinct keys the other has. A learner learns which of its rows the other
-    holds. Rows with a missing or invalid key never match. ``peer.receipt()`` tells what was done and, when few rows
-    match, what may be wrong with this side's keys. Semi-honest; the full statements stand in
-    `fusion.psi.ecdh` and `fusion.psi.vole`.
+    holds. Rows with a missing or invalid key never match. ``peer.receipt()`` tells what was done; its ``notes`` count
+    the rows left out and, when few match, say what may be wrong with this side's keys. Semi-honest; the full
+    statements stand in `fusion.psi.ecdh` and `fusion.psi.vole`.
     """
+    if isinstance(peer, Group):
+        raise InputError(f"two parties meet here, not a group; pass one channel, such as group[{next(iter(peer))!r}]")
     with peer.operation("psi.intersect"):
         _check(how=how, duplicates=duplicates, protocol=protocol)
         peer.phase("reading keys")
@@ -95,13 +97,13 @@ def intersect(
         settled = {"protocol": chosen, "suite": suite}
         matches = run(peer, session, items.digests)
         if matches is None:
-            peer.finish(_learned(session, peer, None), settled=settled)
+            peer.finish(_learned(session, peer, None), notes=_notes(items, session, peer, None), settled=settled)
             return None
         agreed = hashlib.sha256(b"fusion/psi/result/1" + session.id + matches.tags.tobytes()).digest()
         peer.finish(
             _learned(session, peer, len(matches.ours)),
             result=agreed if learn == "both" else b"",
-            notes=explain_matches(items.report, len(items.digests), len(matches.ours)),
+            notes=_notes(items, session, peer, len(matches.ours)),
             settled=settled,
         )
         return source.take(items.positions[matches.ours], index_name=f"pair-{session.id.hex()[:32]}")
@@ -132,6 +134,7 @@ class _Items:
     report: tuple[ColumnReport, ...]
     digests: npt.NDArray[np.uint8]  # (n, 32), one for each key
     positions: npt.NDArray[np.int64]  # the row of the table where it stands
+    repeated: int  # rows that were left out because an earlier one has their key
 
 
 def _items(keys: Keys, duplicates: str) -> _Items:
@@ -144,16 +147,30 @@ def _items(keys: Keys, duplicates: str) -> _Items:
             f"{repeated} rows repeat a key of an earlier row; remove them, add a key column, or pass duplicates='first'"
         )
     chosen = chosen[permutation(len(chosen))]
-    return _Items(keys.kinds, keys.report, digests[chosen], keys.valid[chosen])
+    return _Items(keys.kinds, keys.report, digests[chosen], keys.valid[chosen], repeated)
 
 
 def _learned(session: Session, peer: Channel, matched: int | None) -> dict[str, list[str]]:
     """What each side learned, as far as this side may know it."""
     sizes = {peer.name: session.theirs.rows, peer.peer: session.ours.rows}
     learned = {}
+    brought = {peer.name: session.ours.rows, peer.peer: session.theirs.rows}
     for party, size in sizes.items():
-        learned[party] = [f"how many distinct keys the other side brought: {size}"]
+        learned[party] = [f"how many distinct keys the other side brought: {size:,}"]
         if session.ours.learn in ("both", party):
-            count = "" if matched is None else f": {matched} of its rows"
-            learned[party].append(f"which of its own rows the other side also holds{count}")
+            count = "" if matched is None else f": {matched:,} of {brought[party]:,}"
+            learned[party].append(f"which of its own keys the other side holds too{count}")
     return learned
+
+
+def _notes(items: _Items, session: Session, peer: Channel, matched: int | None) -> list[str]:
+    """What this side should know of its own table; ``matched`` is None if it does not learn."""
+    notes = []
+    if items.repeated:
+        notes.append(f"rows left out, as they repeat the key of an earlier row: {items.repeated:,}")
+    left_out = explain_left_out(items.report)
+    if matched is None:
+        return notes + left_out
+    if len(items.digests) and not session.theirs.rows:
+        return [*notes, *left_out, f"{peer.peer} brought no usable key, so nothing can match; its notes say why"]
+    return notes + (explain_matches(items.report, len(items.digests), matched) or left_out)

@@ -58,18 +58,28 @@ def _sorted(rows: Rows) -> tuple[Indices, npt.NDArray[np.bool_]]:
     prefix = prefix[order]
     equal = np.zeros(len(rows), np.bool_)
     equal[1:] = prefix[1:] == prefix[:-1]
-    if equal.any():
-        # look at the whole of those rows only that share a prefix with a neighbour
-        tied = equal.copy()
-        tied[:-1] |= equal[1:]
-        places = order[tied]
+    after = np.zeros(len(rows), np.bool_)
+    after[:-1] = equal[1:]
+    # Nearly all that share a prefix are two equal rows, one of each side.
+    second = np.flatnonzero(equal & ~after)
+    second = second[~equal[second - 1]]
+    one, other = order[second - 1], order[second]
+    same = (rows[one, 8:] == rows[other, 8:]).all(axis=1)
+    second = second[same]
+    order[second - 1] = np.minimum(one, other)[same]
+    order[second] = np.maximum(one, other)[same]
+    rest = equal | after
+    rest[second - 1] = rest[second] = False
+    if rest.any():
+        # look at the whole of those rows only that share a prefix in another way
+        places = order[rest]
         words = [_word(rows[places], start) for start in range(0, rows.shape[1], 8)]
         within = np.lexsort((places, *words[::-1]))
-        order[tied] = places[within]
-        same = np.ones(len(within) - 1, np.bool_)
+        order[rest] = places[within]
+        repeated = np.ones(len(within) - 1, np.bool_)
         for word in words:
-            same &= word[within][1:] == word[within][:-1]
-        equal[tied] = np.concatenate(([False], same))
+            repeated &= word[within][1:] == word[within][:-1]
+        equal[rest] = np.concatenate(([False], repeated))
     return order, equal
 
 

@@ -64,11 +64,11 @@ from fusion.errors import PeerError
 from fusion.kernels import block, hashing
 from fusion.psi.matches import Matches, match, tag_bytes
 
-__all__ = ["SUITE", "matches", "traffic"]
+__all__ = ["FRAME", "SUITE", "matches", "traffic"]
 
 SUITE = "rb-okvs-480+vole-regular-256+sha256"
 _WIDTH = 16
-_FRAME = 1 << 19  # bytes of rows in a frame: enough to fill the network, little enough to work while the next comes
+FRAME = 1 << 19  # bytes of rows in a frame: enough to fill the network, little enough to work while the next comes
 _BLOCK = 1 << 16  # rows hashed at a time, so that what is hashed never stands in memory whole
 _SEED, _STORE, _TAGS, _BITS = 1, 2, 3, 4
 
@@ -88,7 +88,7 @@ def traffic(encoded: int, tagged: int, *, both: bool) -> int:
     streams = [(1, _WIDTH), (columns, _WIDTH), (tagged, tag_bytes(encoded, tagged))]
     if both:
         streams.append((-(-tagged // 8), 1))
-    rows = sum(stream_bytes(count, width, _FRAME // width) for count, width in streams)
+    rows = sum(stream_bytes(count, width, FRAME // width) for count, width in streams)
     # the seed and the store share an exchange
     return vole.traffic(columns) + rows + (len(streams) - 1) * ENDS_BYTES
 
@@ -194,7 +194,7 @@ def _prefix(session: Session, use: bytes) -> bytes:
 def _send(peer: Channel, *streams: tuple[int, Rows]) -> None:
     def chunks() -> Iterator[Chunk]:
         for stream, rows in streams:
-            size = _FRAME // rows.shape[1]
+            size = FRAME // rows.shape[1]
             for start in range(0, len(rows), size):
                 yield Chunk(stream, rows[start : start + size])
                 peer.advance(min(size, len(rows) - start))
@@ -219,7 +219,7 @@ def _arrivals(peer: Channel, shapes: Mapping[int, tuple[int, int]]) -> Iterator[
     filled = dict.fromkeys(shapes, 0)
     for chunk in peer.exchange((), {stream: width for stream, (_, width) in shapes.items()}):
         start, (count, width) = filled[chunk.stream], shapes[chunk.stream]
-        due = min(_FRAME // width, count - start)
+        due = min(FRAME // width, count - start)
         if len(chunk.rows) != due:
             raise PeerError(f"{peer.peer} sent {len(chunk.rows)} rows on stream {chunk.stream} where {due} belong")
         filled[chunk.stream] += due

@@ -1,7 +1,8 @@
-"""Why few rows matched, as far as one side can tell from its own columns.
+"""Which rows were left out and why few matched, as far as one side can tell from its own columns.
 
 `observe` looks at a sample while the keys are made and keeps names of symptoms; `explain_matches` turns them
-into sentences if the match rate is low. Neither keeps or shows a value or says anything about a single row.
+into sentences if the match rate is low, and `explain_left_out` counts what a good one would hide. None keeps or shows
+a value or says anything about a single row.
 """
 
 from __future__ import annotations
@@ -192,6 +193,23 @@ def _zeros(sample: pa.LargeStringArray) -> list[str]:
     if 0 < shorter < 0.5:
         return ["zeros-lost"]
     return ["zeros-kept"] if _share(sample, "^0[0-9]") > 0 else []
+
+
+def explain_left_out(report: Sequence[ColumnReport]) -> list[str]:
+    """Say in one line, if at all, how many rows each key column kept from being offered.
+
+    Parameters
+    ----------
+    report : sequence of ColumnReport
+        From `Keys.report`.
+    """
+    parts = []
+    for column in report:
+        if column.null:
+            parts.append(f"{column.null:,} without a value in {column.name!r}")
+        if column.invalid:
+            parts.append(f"{column.invalid:,} whose {column.name!r} cannot be read as kind {column.kind!r}")
+    return [f"rows left out, as they cannot match: {'; '.join(parts)}"] if parts else []
 
 
 def explain_matches(report: Sequence[ColumnReport], offered: int, matched: int) -> list[str]:

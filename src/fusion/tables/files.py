@@ -45,7 +45,7 @@ def write(table: object, path: str | os.PathLike[str]) -> None:
     if suffix not in (".csv", ".parquet"):
         raise InputError(f"{path} is neither .csv nor .parquet; choose one of the two endings")
     arrow = (table if isinstance(table, Table) else Table.of(table)).to_arrow()
-    part = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
+    part = target.with_name(f".fusion-{secrets.token_hex(8)}.part")  # a name derived from a long one may be too long
     problem = ""
     try:
         try:

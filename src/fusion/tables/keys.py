@@ -130,8 +130,8 @@ def _pairs(table: Table, on: object) -> list[tuple[str, str]]:
     else:
         pairs = [(name, _kind_of(name, table.column(name).type)) for name in on]
     for name, kind in pairs:
-        if kind not in KINDS:
-            close = difflib.get_close_matches(str(kind), KINDS, 1)
+        if not isinstance(kind, str) or kind not in KINDS:
+            close = difflib.get_close_matches(kind, KINDS, 1) if isinstance(kind, str) else ()
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise InputError(
                 f"column {name!r} is given the unknown kind {kind!r}: take one of {', '.join(KINDS)}{hint}"

@@ -32,11 +32,11 @@ def existing(path: Path) -> Path:
     InputError
         If it is missing, empty, a folder or not readable.
     """
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give the path of one file")
     try:
         with path.open("rb") as file:
             empty = not file.read(1)
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder; give the path of one file") from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
     if empty:
@@ -55,17 +55,12 @@ def read_csv(path: Path) -> pa.Table:
     InputError
         If the file is missing, empty, not UTF-8, without a header, or has rows of unequal length.
     """
-    with existing(path).open("rb") as file:
-        wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    if wide:
-        raise InputError(_not_utf8(path, "UTF-16"))
-    problem, names = "", []
-    try:
-        names = _header(path)
-    except UnicodeDecodeError:
-        problem = _not_utf8(path, "GB18030")
-    except pa.ArrowInvalid:
-        problem = f"{path} does not begin with a line of column names and rows below it"
+    problem, names = _not_utf8(existing(path)), []
+    if not problem:
+        try:
+            names = _header(path)
+        except pa.ArrowInvalid:
+            problem = f"{path} does not begin with a line of column names and rows below it"
     if problem:
         raise InputError(problem)
     if len(set(names)) < len(names):
@@ -75,10 +70,8 @@ def read_csv(path: Path) -> pa.Table:
     ragged: list[pyarrow.csv.InvalidRow] = []
     try:
         return _body(path, names, ragged)
-    except pa.ArrowInvalid as error:
-        if "UTF8" in str(error):
-            problem = _not_utf8(path, "GB18030")
-        elif not ragged:
+    except pa.ArrowInvalid:
+        if not ragged:
             problem = f"{path} cannot be read as CSV: a cell is longer than {_BLOCK >> 20} MB"
     if problem:
         raise InputError(problem)
@@ -115,7 +108,29 @@ def _body(path: Path, names: list[str], ragged: list[pyarrow.csv.InvalidRow], *,
     )
 
 
-def _not_utf8(path: Path, guess: str) -> str:
+def _not_utf8(path: Path) -> str:
+    """Why a file is not UTF-8 text, or nothing.
+
+    Asked before Arrow reads it: Arrow prints a traceback of its own when a row it has to hand over is no text.
+    """
+    with path.open("rb") as file:
+        block = head = file.read(_BLOCK)
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            while block:
+                decoder.decode(block)
+                block = file.read(_BLOCK)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            pass
+        else:
+            return ""
+    if head.startswith(b"PAR1"):
+        return f"{path} is a Parquet file; rename it to end in .parquet"
+    wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if b"\0" in head and not wide:
+        return f"{path} is no text file; open it where it was made and export it as CSV in UTF-8"
+    guess = "UTF-16" if wide else "GB18030"
     return f"{path} is not UTF-8 text; convert it, such as by: iconv -f {guess} -t UTF-8 {path.name} > utf8.csv"
 
 
