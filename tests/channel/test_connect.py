@@ -79,7 +79,7 @@ def test_a_silent_listener_is_given_up_at_the_deadline(keys):
 
 def test_a_port_in_use_is_named(keys):
     with socket.create_server(("127.0.0.1", 0)) as server:
-        with pytest.raises(TransportError, match="choose another port") as caught:
+        with pytest.raises(TransportError, match="choose a free port") as caught:
             connect(keys.party("a", listen=server.getsockname()[1], b=None), "b")
         one_line(caught.value)
 
