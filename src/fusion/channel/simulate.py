@@ -90,7 +90,9 @@ def run(roles: Mapping[str, Role], *, window: int = WINDOW, timeout: float = DEF
             threading.Thread(target=context.run, args=(play, name, role), name=f"fusion-{name}", daemon=True).start()
             started.append(name)
         for event in ended.values():
-            event.wait()
+            # short waits, so that Ctrl-C is heard even when another thread took the signal
+            while not event.wait(0.25):
+                pass
     except BaseException:
         for group in groups.values():
             group.close()
