@@ -16,13 +16,14 @@ LARGE = 1 << 14
 # Both announcements and both transcripts, for short names and a few key columns.
 _TALK = 700
 
-# Seconds on one core with the widest vectors, and with portable C, as docs/performance.md measures them.
-_PREPARE = 0.6e-6  # reading, hashing and matching, for each item of either side
-_ECDH = 7.0e-6, 65e-6  # for each item of either side, at each side
-_VOLE = 0.7e-6, 3.1e-6
-_VOLE_FIXED = 0.06, 0.35
+# Seconds on one core, first with the widest vectors: fitted to the runs in docs/performance.md; then by portable C:
+# reckoned from the kernels there, not run.
+_PREPARE = 0.35e-6  # reading, hashing and matching, for each item of either side
+_ECDH = 4.0e-6, 30e-6  # for each item of either side, at each side
+_VOLE = 0.3e-6, 1.9e-6
+_VOLE_FIXED = 0.04, 0.1
 _BASE_MB = 130.0  # the interpreter and its libraries
-_ECDH_MB, _VOLE_MB = 200e-6, 260e-6  # for each item of the larger side
+_ECDH_MB, _VOLE_MB = 270e-6, 290e-6  # for each item of the larger side, its table included
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,13 @@ class Cost:
     ----------
     protocol : str
     seconds : float
-        On one core a party, from tables in memory, on a local network: with vector instructions; a rough figure.
+        On one core a party, from file to file, on a local network: with vector instructions; a rough figure.
     seconds_portable : float
         The same by portable C.
     bytes : int
         Both directions together, before encryption: exact but for the announcements, which depend on names and kinds.
     memory_mb : float
-        Peak of the larger side, in megabytes beside its table; a rough figure.
+        Peak of the larger side's process, in megabytes, with a table of one column; a rough figure.
     """
 
     protocol: str
