@@ -32,7 +32,8 @@ def evaluate_at_power(a: Sequence[int], width: int) -> int:
 def _signed(value: int, width: int, n: int) -> Poly:
     """The coefficients of a value at 256^width, each of absolute value below half of that."""
     half = 1 << (8 * width - 1)
-    data = (value + sum(half << (8 * width * i) for i in range(n))).to_bytes(width * n + 1, "little")
+    offset = int.from_bytes(half.to_bytes(width, "little") * n, "little")
+    data = (value + offset).to_bytes(width * n + 1, "little")
     return [int.from_bytes(data[i : i + width], "little") - half for i in range(0, width * n, width)]
 
 

@@ -4,8 +4,8 @@ A `Ring` is the degree and the primes. Its elements come in arrays of shape (row
 residues below ``primes[l]``; csrc/ntt.h says what stands where after the transform.
 
 Every function takes ``threads``, the number of threads that share the rows (None: all CPUs this process may use), and
-``variant``, one of ``fusion.kernels.variants("ntt")`` (None: the active one). Results do not depend on either, and running
-time depends on sizes alone.
+``variant``, one of ``fusion.kernels.variants("ntt")`` (None: the active one). Results do not depend on either, and
+running time depends on sizes alone.
 """
 
 from __future__ import annotations
