@@ -172,16 +172,18 @@ def inner(ring: Ring, a: Words, b: Words, *, threads: int | None = None, variant
     left = elements(ring, a, "a")
     if not len(left):
         raise InputError("an inner product needs at least one term")
-    expected = (len(left), ring.limbs, ring.degree)
-    if not isinstance(b, np.ndarray) or b.dtype != np.uint64 or b.ndim != 4 or b.shape[1:] != expected:
-        raise InputError(f"b must be a numpy array of uint64 of shape (rows, {', '.join(map(str, expected))})")
-    return _multiply(ring, len(b), (left, 0), (np.ascontiguousarray(b), len(left)), len(left), threads, variant)
+    right = _array(b, (len(left), ring.limbs, ring.degree), "b")
+    return _multiply(ring, len(right), (left, 0), (right, len(left)), len(left), threads, variant)
 
 
 def elements(ring: Ring, x: object, what: str) -> Words:
     """`x` as contiguous (rows, limbs, n) uint64, or an InputError. Residues are not checked."""
-    if not isinstance(x, np.ndarray) or x.dtype != np.uint64 or x.ndim != 3 or x.shape[1:] != (ring.limbs, ring.degree):
-        raise InputError(f"{what} must be a numpy array of uint64 of shape (rows, {ring.limbs}, {ring.degree})")
+    return _array(x, (ring.limbs, ring.degree), what)
+
+
+def _array(x: object, row: tuple[int, ...], what: str) -> Words:
+    if not isinstance(x, np.ndarray) or x.dtype != np.uint64 or x.shape[1:] != row or not x.ndim:
+        raise InputError(f"{what} must be a numpy array of uint64 of shape (rows, {', '.join(map(str, row))})")
     return np.ascontiguousarray(x)
 
 

@@ -1,7 +1,7 @@
 """What ring learning with errors needs beside the transform: samples, passages between moduli, packed words.
 
-Elements of a ring are those of `fusion.kernels.ntt`. csrc/rlwe.h defines the streams that samples are drawn from and the
-roundings. A stream belongs to a 16-byte key and serves one purpose; `first_row` numbers its rows. Functions take
+Elements of a ring are those of `fusion.kernels.ntt`. csrc/rlwe.h defines the streams that samples are drawn from and
+the roundings. A stream belongs to a 16-byte key and serves one purpose; `first_row` numbers its rows. Functions take
 ``threads`` as there, and results do not depend on it. Running time depends on sizes alone, but for `uniform`, which is
 for what is public.
 """
@@ -274,17 +274,20 @@ def pack(x: Words, bits: int) -> bytes:
 
 
 def unpack(data: bytes | Bytes, bits: int, n: int) -> Words:
-    """The n words that `pack` wrote, as (n,) uint64; bits beyond the last one are not looked at.
+    """The n words that `pack` wrote, as (n,) uint64.
 
     Raises
     ------
     InputError
-        Unless there are just as many bytes as n words fill.
+        Unless there are just as many bytes as n words fill, and zeros after the last one.
     """
     if not 1 <= bits <= 64:
         raise InputError(f"a packed word has 1 to 64 bits, not {bits}")
     if len(data) != packed_bytes(n, bits):
         raise InputError(f"{n} words of {bits} bits take {packed_bytes(n, bits)} bytes, not {len(data)}")
+    spare = 8 * len(data) - n * bits
+    if spare and data[-1] >> (8 - spare):
+        raise InputError("the last byte must end in zeros")
     out = np.empty(n, np.uint64)
     lib.fusion_rlwe_unpack(words(out), ffi.from_buffer("uint8_t[]", data), bits, n)
     return out
