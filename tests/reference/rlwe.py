@@ -118,3 +118,44 @@ def from_residues(residues: Sequence[int], primes: Sequence[int]) -> int:
         x += q * ((r - x) * pow(q, -1, p) % p)
         q *= p
     return x
+
+
+def uniform_values(round_key: bytes, row: int, primes: Sequence[int], n: int) -> list[Poly]:
+    """What a uniform element's words are, limb by limb; they count as transformed."""
+    return [uniform(words(round_key, row, limb), p, n) for limb, p in enumerate(primes)]
+
+
+def secret_of(seed: bytes, n: int) -> tuple[Poly, Poly]:
+    """A key's secret, and its error."""
+    return ternary(words(key(b"secret", seed), 0, 0), n), error(words(key(b"key error", seed), 0, 0), n)
+
+
+def scaled(m: Sequence[int], e: Sequence[int], q: int, t: int) -> Poly:
+    """The integers nearest to q m / t, plus errors."""
+    return [rescale(x, q, t) + y for x, y in zip(m, e, strict=True)]
+
+
+def combination(*pairs: tuple[Sequence[int], Sequence[int]], plus: Sequence[int], q: int) -> Poly:
+    """Sums of products, plus a polynomial, modulo q."""
+    total = list(plus)
+    for a, b in pairs:
+        total = [x + y for x, y in zip(total, product(a, b), strict=True)]
+    return [x % q for x in total]
+
+
+def encrypt_secretly(m: Poly, row: int, seed: bytes, c1: Poly, s: Poly, q: int, t: int) -> Poly:
+    """c0 of an encryption under a secret key, given c1."""
+    e = error(words(key(b"error", seed), row, 0), len(m))
+    return combination(([-x for x in c1], s), plus=scaled(m, e, q, t), q=q)
+
+
+def encrypt_publicly(m: Poly, row: int, rows: int, seed: bytes, a: Poly, b: Poly, q: int, t: int) -> tuple[Poly, Poly]:
+    """An encryption under a public key."""
+    u = ternary(words(key(b"mask", seed), row, 0), len(m))
+    e0, e1 = (error(words(key(b"error", seed), i, 0), len(m)) for i in (row, rows + row))
+    return combination((u, b), plus=scaled(m, e0, q, t), q=q), combination((u, a), plus=e1, q=q)
+
+
+def decrypt(c0: Poly, c1: Poly, s: Poly, q: int, t: int) -> Poly:
+    """Modulo any q, also that of a response."""
+    return [rescale(x, t, q) % t for x in combination((c1, s), plus=c0, q=q)]

@@ -4,9 +4,10 @@ Every party generates a `Share` from one public seed, sends its `contribution`, 
 public key. To open a sum, each sends ``share.decrypt`` of the same ciphertexts; `open_shares` adds these up.
 
 Threat model: semi-honest, any n - 1 of them together. The seed is public and comes from coins of all parties. Who
-contributes last could choose his b so that he alone holds the key of the sum: where that is to be feared, let all commit
-to their contributions first. Open each sum once: a second decryption of the same ciphertexts is flooded anew, and the
-mean of many would be flooded less. Whoever decrypts must know that the ciphertexts are the agreed sum, not one party's.
+contributes last could choose his b so that he alone holds the key of the sum: where that is to be feared, let all
+commit to their contributions first. Open each sum once: a second decryption of the same ciphertexts is flooded anew,
+and the mean of many would be flooded less. Whoever decrypts must know that the ciphertexts are the agreed sum, not one
+party's.
 """
 
 from __future__ import annotations

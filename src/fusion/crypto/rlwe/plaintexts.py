@@ -39,8 +39,9 @@ class Plaintexts:
         return self.values.shape[:-2]
 
     def __getitem__(self, index: int | slice) -> Plaintexts:
-        one = slice(index, index + 1 or None) if isinstance(index, int) else index
-        return Plaintexts(self.parameters, self.values[one])
+        """Along the first axis; one polynomial alone stays an array."""
+        values = self.values[index]
+        return Plaintexts(self.parameters, values if values.ndim > 2 else values[None])
 
     def __repr__(self) -> str:
         return f"Plaintexts(shape={self.shape})"
@@ -97,7 +98,8 @@ def residues(parameters: Parameters, messages: Messages) -> Words:
         return messages
     if (messages > t // 2).any() or (messages < -(t // 2)).any():
         raise InputError("a message is out of range; scale it down, or make parameters with more plain_bits")
-    return (messages + (messages >> 63 & t)).astype(np.uint64)
+    reduced: Words = (messages + (messages >> 63 & t)).astype(np.uint64)
+    return reduced
 
 
 def centred(parameters: Parameters, values: Words) -> NDArray[np.int64]:

@@ -106,17 +106,28 @@ void fusion_rlwe_pack(uint8_t *out, const uint64_t *x, unsigned bits, size_t n)
     unsigned held = 0;
     for (size_t i = 0; i < n; i++) {
         pending |= (uint128)x[i] << held;
-        for (held += bits; held >= 8; held -= 8, pending >>= 8) *out++ = (uint8_t)pending;
+        held += bits;
+        if (held < 64) continue;
+        for (int k = 0; k < 8; k++) *out++ = (uint8_t)(pending >> 8 * k);
+        pending >>= 64;
+        held -= 64;
     }
-    if (held) *out = (uint8_t)pending;
+    for (unsigned k = 0; k < held; k += 8) *out++ = (uint8_t)(pending >> k);
 }
 
 void fusion_rlwe_unpack(uint64_t *out, const uint8_t *x, unsigned bits, size_t n)
 {
     const uint64_t mask = ~0ULL >> (64 - bits);
+    const uint8_t *end = x + (n * bits + 7) / 8;
     uint128 pending = 0;
     unsigned held = 0;
     for (size_t i = 0; i < n; i++, held -= bits, pending >>= bits) {
+        if (held < bits && end - x >= 8) {
+            uint64_t next = 0;
+            for (int k = 0; k < 8; k++) next |= (uint64_t)*x++ << 8 * k;
+            pending |= (uint128)next << held;
+            held += 64;
+        }
         for (; held < bits; held += 8) pending |= (uint128)*x++ << held;
         out[i] = (uint64_t)pending & mask;
     }
