@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -355,6 +357,13 @@ def test_refusals():
         secret.public.respond(x, [0], mask=np.full((2, 1), t, np.uint64))
     with pytest.raises(InputError, match="instead of 32"):
         rlwe.generate(p, source=lambda n: b"short")
+
+
+def test_the_example_of_the_documentation_runs():
+    page = Path(__file__).parents[2] / "docs" / "lattices.md"
+    (example,) = re.findall(r"^```python\n(.+?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert "assert " in example
+    exec(compile(example, str(page), "exec"), {})  # noqa: S102
 
 
 def test_secrets_stay_inside():

@@ -16,7 +16,8 @@ One loop shows all of it::
 
 What goes back to the key owner leaves this package by `PublicKey.respond` alone; what is under a key that parties
 share is opened by `Share.decrypt` of each. Both flood the noise, which would tell of multipliers or of shares;
-docs/decisions/0019 has the argument and every bound. Parameters are the Homomorphic Encryption Standard's for 128 bits.
+docs/decisions/0019 has the argument and every bound. Parameters have 128 bits of security, also against quantum
+computers, by the guidelines of 2024 and with a margin to the Homomorphic Encryption Standard's of 2018.
 """
 
 from fusion.crypto.rlwe.ciphertexts import Ciphertexts
