@@ -152,6 +152,23 @@ def test_an_inner_product_of_many_rows_is_one_number():
     assert rlwe.centred(p, secret.open(shown))[:, 0].tolist() == (u @ v).tolist()
 
 
+@pytest.mark.parametrize("height", [512, 2048, 8192])
+def test_several_columns_in_one_response(height):
+    """Blocks of fewer rows leave room for one column beside the other, each with a coefficient of its own."""
+    p, secret = WIDE, KEYS[WIDE]
+    n, source = p.degree, np.random.default_rng(4)
+    columns = n // height
+    v = source.integers(-(2**20), 2**20, (3, height))
+    u = source.integers(-(2**20), 2**20, (3, columns, height))
+    blocks = np.zeros((3, n), np.int64)
+    blocks[:, :height] = v
+    total = secret.encrypt(blocks).inner(rlwe.prepare(p, u[None, :, :, ::-1].reshape(1, 3, n)))
+    chosen = range(height - 1, n, height)
+    responses, mask = secret.public.respond(total, chosen)
+    found = rlwe.centred(p, (secret.open(responses) - mask) % np.uint64(p.plain_modulus))
+    assert found.tolist() == [np.einsum("br,bcr->c", v, u).tolist()]
+
+
 def test_what_a_key_owner_receives_is_uniform():
     """Chi-square at 10^-6 of every number in a response, and of what it opens to, for a constant product."""
     p, secret = WIDE, KEYS[WIDE]
