@@ -14,7 +14,7 @@ from reference import rlwe as twin
 
 from fusion.crypto import rlwe
 from fusion.crypto.rlwe import keys
-from fusion.crypto.rlwe.parameters import LARGEST_MODULUS_BITS, PRIMES
+from fusion.crypto.rlwe.plan import LARGEST_MODULUS_BITS, PRIMES
 from fusion.errors import InputError
 from fusion.kernels import ntt
 from fusion.kernels import rlwe as kernel

@@ -23,8 +23,8 @@ computers, by the guidelines of 2024 and with a margin to the Homomorphic Encryp
 from fusion.crypto.rlwe.ciphertexts import Ciphertexts
 from fusion.crypto.rlwe.joint import Share, combine, open_shares
 from fusion.crypto.rlwe.keys import PublicKey, SecretKey, generate
-from fusion.crypto.rlwe.parameters import Parameters, parameters
 from fusion.crypto.rlwe.plaintexts import Plaintexts, centred, prepare, residues, to_coefficients, to_slots
+from fusion.crypto.rlwe.plan import Parameters, parameters
 from fusion.crypto.rlwe.responses import Responses
 
 __all__ = [

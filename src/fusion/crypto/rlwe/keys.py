@@ -24,8 +24,8 @@ from fusion.crypto.rlwe._streams import (
     wipe,
 )
 from fusion.crypto.rlwe.ciphertexts import Ciphertexts
-from fusion.crypto.rlwe.parameters import PRIMES, Parameters
 from fusion.crypto.rlwe.plaintexts import Messages, draw_residues, residues
+from fusion.crypto.rlwe.plan import PRIMES, Parameters
 from fusion.crypto.rlwe.responses import Responses, chosen_coefficients
 from fusion.errors import InputError, PeerError
 from fusion.kernels import ntt

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.crypto.rlwe._streams import ID_BYTES, Reader, unpack
-from fusion.crypto.rlwe.parameters import Parameters
+from fusion.crypto.rlwe.plan import Parameters
 from fusion.errors import InputError, PeerError
 from fusion.kernels import rlwe as kernel
 from fusion.kernels.ntt import Words
