@@ -24,6 +24,8 @@ class Responses:
     parameters : Parameters
     key_id : bytes
         Which key opens them, 16 bytes.
+    coefficients : tuple of int
+        Which coefficients can be opened.
     c0 : (rows, k) uint64
         At the chosen coefficients alone: those of the others cannot be opened.
     c1 : (rows, n) uint64
