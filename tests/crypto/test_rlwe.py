@@ -246,6 +246,16 @@ def test_bytes_and_sizes(parameters):
     assert rlwe.Ciphertexts.from_bytes(public, secret.encrypt(m[:0]).to_bytes()).to_bytes()[17:21] == bytes(4)
 
 
+def test_many_responses_at_once_and_none():
+    p, secret = SUMS, KEYS[SUMS]
+    m = messages(p, 70)
+    responses, mask = secret.public.respond(secret.encrypt(m), [3, 4])
+    assert ((secret.open(responses) - mask) % np.uint64(p.plain_modulus) == m[:, 3:5]).all()
+    assert len(np.unique(responses.c1, axis=0)) == 70
+    nothing, mask = secret.public.respond(secret.encrypt(m[:0]), [3, 4])
+    assert (secret.open(nothing).shape, mask.shape, len(nothing)) == ((0, 2), (0, 2), 0)
+
+
 def test_a_product_does_not_leave_on_its_own():
     secret = KEYS[WIDE]
     product = secret.encrypt(messages(WIDE, 1)).multiply(rlwe.prepare(WIDE, multipliers(WIDE, 1)))
