@@ -12,6 +12,7 @@ So an answer opens when the threshold of clients answered for the same list, and
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping
 
@@ -37,7 +38,7 @@ from fusion.aggregation.masked.messages import (
     encode,
 )
 from fusion.aggregation.masked.parameters import Parameters
-from fusion.aggregation.masked.rounds import MASKED, UNMASKED, Rounds
+from fusion.aggregation.masked.rounds import ACCEPTED, ANSWERED, DEALT, MASKED, Rounds
 from fusion.crypto.masks import KEY_BYTES, add_mask, derive, public_key, shared_secret
 from fusion.crypto.random import Source
 from fusion.crypto.sharing import SHARE_BYTES, split
@@ -51,6 +52,7 @@ _NONCE = bytes(12)  # every key below encrypts one message
 class _State(msgspec.Struct, forbid_unknown_fields=True):
     """What a client must keep between messages. Secret."""
 
+    name: str
     parameters: Parameters
     secret: Hash  # everything that this client draws for the run comes from it
     roster: tuple[bytes, ...] = ()
@@ -75,7 +77,7 @@ class Client:
     sign : callable
         Bytes -> the 64-byte Ed25519 signature of this client's own fingerprint.
     rounds : Rounds
-        What it has done before. With a file when `state` is kept between processes.
+        What it has done before: with a file when `state` is kept between processes.
     source : callable
         Number of bytes -> that many uniform bytes.
     """
@@ -100,8 +102,8 @@ class Client:
         self._sign = sign
         self._rounds = rounds
         self._source = source
-        self._state = _State(parameters, source(KEY_BYTES))
-        self._read_roster(())
+        self._state = _State(name, parameters, source(KEY_BYTES))
+        self._adopt({})
 
     def __repr__(self) -> str:
         return f"<Client {self.name} of {len(self.parameters.clients)}>"
@@ -111,13 +113,12 @@ class Client:
 
     def state(self) -> bytes:
         """Everything this client must keep between messages: **secret**, for a place that only its owner can read."""
-        return encode(self._state)
+        return msgspec.msgpack.encode(self._state)
 
     @classmethod
     def restore(
         cls,
         state: bytes,
-        name: str,
         pins: Mapping[str, str],
         sign: Callable[[bytes], bytes],
         rounds: Rounds,
@@ -128,9 +129,10 @@ class Client:
             kept = msgspec.msgpack.decode(state, type=_State)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise InputError("this is no state of a client; begin a new run") from None
-        client = cls(name, kept.parameters, pins, sign, rounds, source)
+        client = cls(kept.name, kept.parameters, pins, sign, rounds, source)
         client._state = kept
-        client._read_roster(kept.roster)
+        if kept.roster:
+            client._adopt(client._checked(kept.roster))
         return client
 
     # Once a run
@@ -154,12 +156,14 @@ class Client:
     def shares(self, roster: bytes) -> bytes:
         """`Roster` in, `Shares` out: check everybody's keys, then share this client's secrets among them."""
         entries = decode(roster, Roster, "the server").keys
-        if self._state.roster:
-            raise PeerError("the server sent a second roster; one run has one")
-        if self.keys() not in entries:
+        own = self.keys()
+        if own not in entries:
             raise PeerError("the server's roster does not hold this client's own keys as they were sent")
-        self._read_roster(entries)
+        keys = self._checked(entries)
+        # after a restart too: dealt in two rosters, the same secrets would mask two sums
+        self._rounds.claim(hashlib.sha256(own).digest(), 0, DEALT)
         self._state.roster = entries
+        self._adopt(keys)
         others = [index for index in self._keys if index != self._index]
         points = [point(index) for index in self._keys]
         dealt: dict[int, list[bytes]] = {index: [] for index in self._keys}
@@ -182,15 +186,13 @@ class Client:
         message = decode(inbox, Inbox, "the server")
         self._check_run(message.run)
         dealers = message.dealers
-        if len(self._state.shares) != 1:
-            raise PeerError("the server sent a second inbox; one run has one")
         if list(dealers) != sorted(set(dealers)) or len(message.boxes) != len(dealers):
             raise PeerError("the server sent an inbox whose dealers and boxes do not fit")
         if not set(dealers) < set(self._keys) or self._index in dealers:
             raise PeerError("the server sent shares of clients that are not in the roster")
         if len(dealers) + 1 < self.parameters.threshold:
             raise PeerError(f"the server sent shares of {len(dealers)} clients, with this one below the threshold")
-        held = dict(self._state.shares)
+        held = {self._index: self._state.shares[self._index]}
         for dealer, box in zip(dealers, message.boxes, strict=True):
             name = self.parameters.clients[dealer]
             key = self._pair_key(dealer, b"box", number_bytes(dealer, self._index))
@@ -200,6 +202,7 @@ class Client:
                 raise PeerError(f"the shares of {name} are not what {name} encrypted to this client") from None
             if len(held[dealer]) != 2 * SHARE_BYTES * self.parameters.rounds:
                 raise PeerError(f"{name} sent shares for another number of rounds")
+        self._rounds.claim(self._run, 0, ACCEPTED)
         self._state.shares = held
 
     # Each round
@@ -242,7 +245,7 @@ class Client:
         self._check_run(message.run)
         self._check_round(message.round)
         self._check_survivors(message)
-        self._rounds.claim(self._run, message.round, UNMASKED)
+        self._rounds.claim(self._run, message.round, ANSWERED)
         digest = agreed.survivors_digest(message)
         payload = []
         for client in sorted(self._state.shares):
@@ -301,28 +304,25 @@ class Client:
             if not agreed.verify(self._pins[name], signature, signed):
                 raise PeerError(f"the signature of {name} under the list of survivors is forged or for another list")
         names = tuple(self.parameters.clients[client] for client in listed.included)
-        if not message.words:
+        if message.words is None:
             return names, None
         return names, agreed.read_total(self.parameters, message.words, "the server")
 
     # Inside
 
-    def _read_roster(self, entries: tuple[bytes, ...]) -> None:
-        """Check the keys of a roster and remember them; an empty one stands for none yet."""
-        self._keys: dict[int, Keys] = {}
-        self._secrets: dict[int, bytes] = {}
-        if not entries:
-            return
+    def _checked(self, entries: tuple[bytes, ...]) -> dict[int, Keys]:
+        """The keys of a roster by client, once all of them stand up to what is pinned here."""
         if len(entries) < self.parameters.threshold:
-            raise PeerError(f"the server's roster has {len(entries)} clients, below the threshold")
+            raise PeerError(
+                f"the server's roster has {len(entries)} clients; the threshold is {self.parameters.threshold}"
+            )
+        found: dict[int, Keys] = {}
         used: set[bytes] = set()
-        last = -1
         for entry in entries:
             keys = agreed.check_keys(entry, self.parameters, "the server")
             name = self.parameters.clients[keys.client]
-            if keys.client <= last:
+            if found and keys.client <= max(found):
                 raise PeerError("the server's roster is out of order or names a client twice")
-            last = keys.client
             if name not in self._pins:
                 raise PeerError(f"the server's roster holds keys of {name}, for whom no fingerprint is pinned here")
             if not agreed.verify(self._pins[name], keys.signature, agreed.keys_to_sign(keys)):
@@ -331,12 +331,15 @@ class Client:
                 if key in used:
                     raise PeerError(f"the keys of {name} repeat a key in the roster; each key has one place")
                 used.add(key)
-            self._keys[keys.client] = keys
-        self._run = agreed.run_id(self.parameters, entries)
+            found[keys.client] = keys
+        return found
+
+    def _adopt(self, keys: dict[int, Keys]) -> None:
+        """Go by these keys from now on; none before there is a roster."""
+        self._keys = keys
+        self._run = agreed.run_id(self.parameters, self._state.roster) if keys else b""
         secret = self._draw(b"box")
-        for index, keys in self._keys.items():
-            if index != self._index:
-                self._secrets[index] = shared_secret(secret, keys.box)
+        self._secrets = {index: shared_secret(secret, each.box) for index, each in keys.items() if index != self._index}
 
     def _check_run(self, run: bytes) -> None:
         if not self._keys:

@@ -98,7 +98,7 @@ class Closing(_Message, frozen=True):
     round: Number
     signers: tuple[Number, ...]
     signatures: tuple[Signature, ...]
-    words: bytes
+    words: bytes | None
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")

@@ -198,7 +198,7 @@ class Round:
 
     def closing(self, total: npt.NDArray[np.int64] | None = None) -> bytes:
         """`Closing`: the signatures under the list, with the sum if the clients are to learn it."""
-        words = b"" if total is None else total.astype(self._words.dtype).tobytes()
+        words = None if total is None else total.astype(self._words.dtype).tobytes()
         signers = tuple(sorted(self._answers))
         signatures = tuple(self._answers[index].signature for index in signers)
         return encode(Closing(self._server.run, self._number, signers, signatures, words))

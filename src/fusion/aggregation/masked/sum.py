@@ -334,7 +334,8 @@ class _Call:
         return session.theirs.rows
 
     def _result(self, total: npt.NDArray[np.int64], included: tuple[str, ...]) -> SecureSum:
-        return SecureSum(decode(total, self.decimals).reshape(self.shape or total.shape), included)
+        shape = total.shape if self.shape is None else self.shape
+        return SecureSum(decode(total, self.decimals).reshape(shape), included)
 
 
 def _encoded(vector: Any, decimals: int, limit: int) -> tuple[tuple[int, ...], npt.NDArray[np.int64]]:
