@@ -25,7 +25,9 @@ def table(found: Mapping[str, Any]) -> None:
         markup=False,
         style="dim",
     )
-    {"kernels": _kernels, "channel": _channel, "psi": _psi}[found["benchmark"]](found, screen)
+    {"kernels": _kernels, "channel": _channel, "psi": _psi, "secure-sum": _secure_sum}[found["benchmark"]](
+        found, screen
+    )
 
 
 def _grid(headings: Iterable[str]) -> Table:
@@ -137,6 +139,25 @@ def _psi(found: Mapping[str, Any], screen: Console) -> None:
     notes = {name: told["note"] for one in measured for name, told in one["peers"].items()}
     for name, note in notes.items():
         screen.print(f"\n{name}: {note}.", style="dim", markup=False)
+
+
+def _secure_sum(found: Mapping[str, Any], screen: Console) -> None:
+    screen.print(
+        f"secure sum of {found['clients']} clients, {found['n']:,} values each: CPU milliseconds, median "
+        "[lowest, highest]\n",
+        markup=False,
+    )
+    grid = _grid(["", "one client", "server", "server after dropouts", "bytes sent", "expansion"])
+    for what, told in found["fusion"]["values"].items():
+        grid.add_row(
+            what,
+            _with_spread(told["client_milliseconds"], told["spread"]),
+            f"{told['server_milliseconds']:.4g}",
+            f"{told['server_milliseconds_after_dropouts']:.4g}",
+            f"{told['bytes_sent']:,}",
+            f"{told['expansion']:.4g}",
+        )
+    screen.print(grid)
 
 
 def _phases(parties: Mapping[str, Mapping[str, float]]) -> Table:
