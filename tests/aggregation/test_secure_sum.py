@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from channel.conftest import _no_thread_stays  # noqa: F401 - for every test here
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -483,6 +484,31 @@ def test_receipts_say_what_was_learned(identities) -> None:
     _simulate.run({n: noting(n, r, "b" if n == "a" else "a") for n, r in roles.items()})
     assert kept["a"].learned["b"] == ["who took part: 3 of 3", "the sum over 3 parties"]
     assert kept["a"].learn == "both"
+
+
+def test_the_servers_receipt_says_why_somebody_was_left_out(identities, leaving, monkeypatch) -> None:
+    leaving["b"] = "masked"
+    shares = LocalSeat.shares
+    monkeypatch.setattr(
+        LocalSeat, "shares", lambda seat, roster: b"?" if seat._client.name == "d" else shares(seat, roster)
+    )
+    roles = starred(identities, {name: [1] for name in "abcdefg"})
+    kept = {}
+
+    def server(peers: Any) -> Any:
+        out = secure_sum(peers, None)
+        kept["receipt"] = peers["a"].receipt()
+        return out
+
+    out = outcomes(roles | {"server": server})
+    assert out["server"].included == out["a"].included == tuple("acefg")
+    assert out["server"].total.tolist() == [5]
+    assert isinstance(out["d"], PeerAborted)
+    assert sorted(kept["receipt"].notes) == [
+        "b dropped out: b left the operation with Vanished; see the message on its side",
+        "d dropped out: d sent bytes that are no Shares; check that all run the same version",
+    ]
+    assert kept["receipt"].learned["server"][0] == "who took part: 5 of 7; left out: b, d"
 
 
 def test_a_policy_that_objects(identities) -> None:

@@ -85,6 +85,13 @@ def test_one_fewer_than_the_threshold_is_a_failure(step: str) -> None:
         run()
 
 
+def test_forty_clients_of_whom_thirteen_leave() -> None:
+    cast = Cast.make(40, size=100, limit=1 << 40)
+    cast.set_up(no_keys=cast.names[:4], no_shares=cast.names[4:8]).mask(missing=cast.names[:11])
+    cast.answer(cast.names[13:])
+    np.testing.assert_array_equal(cast.round.total(), cast.sum(cast.names[11:]))
+
+
 def test_one_run_serves_many_rounds_and_who_left_comes_back() -> None:
     cast = Cast.make(5, rounds=6).set_up()
     for number, missing in enumerate([[], cast.names[:1], cast.names[:1], cast.names[4:], [], cast.names[2:3]]):

@@ -309,7 +309,7 @@ class _Call:
             channels,
             announce=lambda peer: self._open(peer, announced, rows, learn=learn, step=step),
             settle=settle,
-            finish=lambda peer, hosted: _finish(peer, announced, hosted.included, learners),
+            finish=lambda peer, hosted: _finish(peer, announced, hosted.included, learners, hosted.left),
             tell=local is not None,
             local=None if local is None else (me, local),
         )
@@ -359,7 +359,13 @@ def _fingerprint(key: bytes) -> str:
     return "ed25519:" + key.hex()
 
 
-def _finish(peer: Channel, parameters: Parameters, included: tuple[str, ...], learners: tuple[str, ...]) -> None:
+def _finish(
+    peer: Channel,
+    parameters: Parameters,
+    included: tuple[str, ...],
+    learners: tuple[str, ...],
+    notes: tuple[str, ...] = (),
+) -> None:
     """End the operation on a channel, with what each party learned."""
     left = sorted(set(parameters.clients) - set(included))
     who = f"who took part: {len(included)} of {len(parameters.clients)}"
@@ -368,5 +374,6 @@ def _finish(peer: Channel, parameters: Parameters, included: tuple[str, ...], le
     total = f"the sum over {len(included)} parties"
     peer.finish(
         {party: [who, total] if party in learners else [who] for party in (peer.name, peer.peer)},
+        notes=notes,
         settled={"included": len(included), "bytes in a word": parameters.word},
     )

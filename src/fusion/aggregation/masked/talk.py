@@ -221,6 +221,7 @@ class Hosted:
 
     total: npt.NDArray[np.int64]
     included: tuple[str, ...]
+    left: tuple[str, ...]  # why each of the others was left out, where this side knows
 
 
 def host(
@@ -254,6 +255,7 @@ def host(
     sizes: dict[str, int] = {}
     state: dict[str, Any] = {}
     hosted: list[Hosted] = []
+    left: list[str] = []
 
     def begin() -> Parameters:
         parameters = settle(sizes)
@@ -275,7 +277,7 @@ def host(
 
     def end() -> bytes:
         total = round_().total()
-        hosted.append(Hosted(total, round_().included))
+        hosted.append(Hosted(total, round_().included, tuple(left)))
         return round_().closing(total if tell else None)
 
     def serve(name: str, size: int, place: Callable[[Parameters], Seat]) -> None:
@@ -312,6 +314,7 @@ def host(
             # one client's trouble is its own, malformed bytes included; a difference in what was asked is everybody's
             if not gone(error) and not isinstance(error, PeerError):
                 hall.fail(error)
+            left.append(f"{name} dropped out: {error}")
             raise
         finally:
             hall.leave(name)
