@@ -56,7 +56,8 @@ from fusion.aggregation.encoding import MAX_DECIMALS, decode, encode, scaled_lim
 from fusion.aggregation.masked.client import Client
 from fusion.aggregation.masked.parameters import Parameters
 from fusion.aggregation.masked.rounds import Rounds
-from fusion.aggregation.masked.talk import OPERATION, Hosted, LocalSeat, attend, gone, host, in_parallel, swap
+from fusion.aggregation.masked.talk import OPERATION, Hosted, LocalSeat, attend, gone, host, swap
+from fusion.aggregation.masked.threads import in_parallel
 from fusion.channel import Channel, Group, Identity
 from fusion.channel.identity import check_fingerprint, check_name
 from fusion.errors import FusionError, InputError, MismatchError, PeerError, TransportError

@@ -6,12 +6,10 @@ client that fails, in whatever step, leaves; the others go on without it.
 
 from __future__ import annotations
 
-import contextvars
 import functools
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,16 +18,15 @@ from fusion.aggregation.masked.client import Client
 from fusion.aggregation.masked.messages import Survivors, decode
 from fusion.aggregation.masked.parameters import Parameters
 from fusion.aggregation.masked.server import Round, Server
+from fusion.aggregation.masked.threads import Hall, in_parallel
 from fusion.channel import Channel, Chunk
 from fusion.errors import PeerAborted, PeerError, TransportError
 
-__all__ = ["OPERATION", "Hosted", "LocalSeat", "attend", "gone", "host", "in_parallel", "swap"]
+__all__ = ["OPERATION", "Hosted", "LocalSeat", "attend", "gone", "host", "swap"]
 
 OPERATION = "aggregation.secure_sum"
 _STREAM = 1
 _CHUNK = (1 << 20) - 64  # bytes that fit one frame
-
-T = TypeVar("T")
 
 
 def gone(error: BaseException) -> bool:
@@ -154,67 +151,6 @@ class LocalSeat:
         self.included, self.total = self._client.confirm(self._survivors, closing)
 
 
-class _Hall:
-    """Where the threads that attend to one client each wait for one another."""
-
-    def __init__(self, names: set[str]) -> None:
-        self._present = set(names)
-        self._changed = threading.Condition()
-        self._meeting = _Meeting()
-        self.failure: BaseException | None = None
-
-    @property
-    def lock(self) -> threading.Condition:
-        return self._changed
-
-    def together(self, name: str, action: Callable[[], T]) -> T:
-        """Wait for all who are still present; the last one does ``action``, and everybody gets what it gave."""
-        with self._changed:
-            meeting = self._meeting
-            meeting.action = action
-            meeting.waiting.add(name)
-            self._settle()
-            while not meeting.done and self.failure is None:
-                self._changed.wait(0.25)
-            if self.failure is not None:
-                raise self.failure
-            result: T = meeting.result
-            return result
-
-    def leave(self, name: str) -> None:
-        """Go on without this one."""
-        with self._changed:
-            self._present.discard(name)
-            self._settle()
-
-    def fail(self, error: BaseException) -> None:
-        """Nobody goes on."""
-        with self._changed:
-            if self.failure is None:
-                self.failure = error
-            self._changed.notify_all()
-
-    def _settle(self) -> None:
-        meeting = self._meeting
-        if self.failure is not None or not meeting.waiting or not meeting.waiting >= self._present:
-            return
-        self._meeting = _Meeting()
-        try:
-            meeting.result = meeting.action()
-            meeting.done = True
-        except BaseException as error:
-            self.failure = error
-        self._changed.notify_all()
-
-
-class _Meeting:
-    def __init__(self) -> None:
-        self.waiting: set[str] = set()
-        self.action: Callable[[], Any] = lambda: None
-        self.result: Any = None
-        self.done = False
-
-
 @dataclass(frozen=True, slots=True)
 class Hosted:
     """What a server has at the end."""
@@ -222,6 +158,59 @@ class Hosted:
     total: npt.NDArray[np.int64]
     included: tuple[str, ...]
     left: tuple[str, ...]  # why each of the others was left out, where this side knows
+
+
+class _Service:
+    """The server's side of one sum, shared by the threads that attend to the clients."""
+
+    def __init__(
+        self, names: Collection[str], settle: Callable[[Mapping[str, int]], Parameters], *, tell: bool
+    ) -> None:
+        self.hall = Hall(names)
+        self.hosted: Hosted | None = None
+        self.left: list[str] = []
+        self._settle = settle
+        self._tell = tell
+        self._sizes: dict[str, int] = {}
+        self._server: Server
+        self._round: Round
+
+    def attend(self, name: str, size: int, place: Callable[[Parameters], Seat]) -> Hosted:
+        """Take one client from its keys to the end, in step with all the others."""
+        together, one_at_a_time = self.hall.together, self.hall.lock
+        with one_at_a_time:
+            self._sizes[name] = size
+        seat = place(together(name, self._begin))
+        keys = seat.keys()
+        with one_at_a_time:
+            self._server.add_keys(name, keys)
+        shares = seat.shares(together(name, self._server.roster))
+        with one_at_a_time:
+            self._server.add_shares(name, shares)
+        masked = seat.masked(together(name, self._begin_round)[name])
+        with one_at_a_time:
+            self._round.add_masked(name, masked)
+        answer = seat.answer(together(name, self._round.survivors))
+        with one_at_a_time:
+            self._round.add_answer(name, answer)
+        hosted, closing = together(name, self._end)
+        seat.close(closing)
+        return hosted
+
+    def _begin(self) -> Parameters:
+        parameters = self._settle(self._sizes)
+        self._server = Server(parameters)
+        return parameters
+
+    def _begin_round(self) -> dict[str, bytes]:
+        inboxes = self._server.inboxes()
+        self._round = self._server.round(0)
+        return inboxes
+
+    def _end(self) -> tuple[Hosted, bytes]:
+        total = self._round.total()
+        self.hosted = Hosted(total, self._round.included, tuple(self.left))
+        return self.hosted, self._round.closing(total if self._tell else None)
 
 
 def host(
@@ -250,53 +239,8 @@ def host(
     local : optional
         This party's own name and place among the clients.
     """
-    everybody = {*channels, *(local[:1] if local else ())}
-    hall = _Hall(everybody)
-    sizes: dict[str, int] = {}
-    state: dict[str, Any] = {}
-    hosted: list[Hosted] = []
-    left: list[str] = []
-
-    def begin() -> Parameters:
-        parameters = settle(sizes)
-        state["server"] = Server(parameters)
-        return parameters
-
-    def next_round() -> dict[str, bytes]:
-        inboxes = server().inboxes()
-        state["round"] = server().round(0)
-        return inboxes
-
-    def server() -> Server:
-        found: Server = state["server"]
-        return found
-
-    def round_() -> Round:
-        found: Round = state["round"]
-        return found
-
-    def end() -> bytes:
-        total = round_().total()
-        hosted.append(Hosted(total, round_().included, tuple(left)))
-        return round_().closing(total if tell else None)
-
-    def serve(name: str, size: int, place: Callable[[Parameters], Seat]) -> None:
-        with hall.lock:
-            sizes[name] = size
-        seat = place(hall.together(name, begin))
-        keys = seat.keys()
-        with hall.lock:
-            server().add_keys(name, keys)
-        shares = seat.shares(hall.together(name, lambda: server().roster()))
-        with hall.lock:
-            server().add_shares(name, shares)
-        masked = seat.masked(hall.together(name, next_round)[name])
-        with hall.lock:
-            round_().add_masked(name, masked)
-        answer = seat.answer(hall.together(name, lambda: round_().survivors()))
-        with hall.lock:
-            round_().add_answer(name, answer)
-        seat.close(hall.together(name, end))
+    service = _Service({*channels, *(local[:1] if local else ())}, settle, tell=tell)
+    hall = service.hall
 
     def remote(name: str) -> None:
         channel = channels[name]
@@ -304,9 +248,9 @@ def host(
             with channel.operation(OPERATION):
                 size = announce(channel)
                 channel.phase("adding up masked vectors")
-                serve(name, size, lambda p: _RemoteSeat(channel, len(p.clients), p.size * p.word))
+                hosted = service.attend(name, size, lambda p: _RemoteSeat(channel, len(p.clients), p.size * p.word))
                 try:
-                    finish(channel, hosted[0])
+                    finish(channel, hosted)
                 except PeerError as error:
                     hall.fail(error)  # its bytes are not what it sent: then the sum is not what it seems
                     raise
@@ -314,14 +258,14 @@ def host(
             # one client's trouble is its own, malformed bytes included; a difference in what was asked is everybody's
             if not gone(error) and not isinstance(error, PeerError):
                 hall.fail(error)
-            left.append(f"{name} dropped out: {error}")
+            service.left.append(f"{name} dropped out: {error}")
             raise
         finally:
             hall.leave(name)
 
     def own(name: str, seat: LocalSeat) -> None:
         try:
-            serve(name, seat.size, lambda parameters: seat)
+            service.attend(name, seat.size, lambda parameters: seat)
         except BaseException as error:
             hall.fail(error)
             raise
@@ -338,29 +282,6 @@ def host(
         raise
     if hall.failure is not None:
         raise hall.failure
-    if not hosted:
+    if service.hosted is None:
         raise next((error for error in outcomes.values() if error is not None), TransportError("every client has left"))
-    return hosted[0]
-
-
-def in_parallel(jobs: Mapping[str, Callable[[], None]]) -> dict[str, BaseException | None]:
-    """Run every job in a thread of its own; for each, the exception that it raised, if any."""
-    outcomes: dict[str, BaseException | None] = {}
-    ended = {name: threading.Event() for name in jobs}
-
-    def play(name: str, job: Callable[[], None]) -> None:
-        try:
-            job()
-            outcomes[name] = None
-        except BaseException as error:
-            outcomes[name] = error
-        finally:
-            ended[name].set()
-
-    for name, job in jobs.items():
-        context = contextvars.copy_context()
-        threading.Thread(target=context.run, args=(play, name, job), name=f"fusion-sum-{name}", daemon=True).start()
-    for event in ended.values():
-        while not event.wait(0.25):  # short waits, so that Ctrl-C is heard
-            pass
-    return {name: outcomes[name] for name in jobs}
+    return service.hosted
