@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import threading
 import time
 import traceback
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from channel.conftest import _no_thread_stays  # noqa: F401 - for every test here
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fusion
@@ -54,11 +55,19 @@ def everybody(names: str, **options: Any) -> dict[str, Any]:
     return {name: lambda peers, name=name: secure_sum(peers, VALUES[name], bound=100, **options) for name in names}
 
 
+class Plan(dict[str, str | tuple[str, int]]):
+    """The step before which a party leaves: the first one of that name, or the given one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Counter[tuple[str, str]] = Counter()
+        self.lock = threading.Lock()
+
+
 @pytest.fixture
 def leaving(monkeypatch):
-    """Maps a party to the step before which it leaves: the first one of that name, or the given one."""
-    plan: dict[str, str | tuple[str, int]] = {}
-    seen: Counter[tuple[str, str]] = Counter()
+    """What parties leave by, a `Plan`; empty at first."""
+    plan = Plan()
 
     class Seat(LocalSeat):
         pass
@@ -66,9 +75,12 @@ def leaving(monkeypatch):
     def before(step: str) -> Any:
         def method(self: LocalSeat, *args: bytes) -> Any:
             name = self._client.name
-            seen[name, step] += 1
-            if plan.get(name) in (step, (step, seen[name, step])):
-                del plan[name]
+            with plan.lock:
+                plan.seen[name, step] += 1
+                leaves = plan.get(name) in (step, (step, plan.seen[name, step]))
+                if leaves:
+                    del plan[name]
+            if leaves:
                 raise Vanished
             return getattr(LocalSeat, step)(self, *args)
 
@@ -274,6 +286,29 @@ def test_anybody_in_a_group_may_leave_at_any_step(leaving, who: str, step: str) 
     assert {result.included for result in results} <= {tuple("abcdef"), tuple(rest)}
     for result in results:
         np.testing.assert_array_equal(result.total, sum(VALUES[name] for name in result.included))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    plan=st.dictionaries(
+        st.sampled_from("abcdef"), st.tuples(st.sampled_from(STEPS), st.integers(1, 2)), min_size=1, max_size=3
+    )
+)
+def test_whoever_leaves_a_result_is_the_sum_of_its_parties(leaving, plan: dict[str, Any]) -> None:
+    """And two results differ by parties that added up at most: any other difference would show somebody's value."""
+    leaving.clear()
+    leaving.seen.clear()
+    leaving.update(plan)
+    out = outcomes(everybody("abcdef"))
+    results = {name: result for name, result in out.items() if isinstance(result, SecureSum)}
+    for result in results.values():
+        assert len(result.included) >= 4
+        np.testing.assert_array_equal(result.total, sum(VALUES[name] for name in result.included))
+    for one, other in itertools.combinations(results.values(), 2):
+        assert set(one.included) ^ set(other.included) <= set(min(plan, default=""))
+    for name, result in out.items():
+        assert isinstance(result, SecureSum | TransportError | PeerAborted | Vanished), (name, result)
+        assert not isinstance(result, Vanished) or name in plan
 
 
 def test_several_leave_at_different_steps(leaving) -> None:
@@ -509,6 +544,23 @@ def test_the_servers_receipt_says_why_somebody_was_left_out(identities, leaving,
         "d dropped out: d sent bytes that are no Shares; check that all run the same version",
     ]
     assert kept["receipt"].learned["server"][0] == "who took part: 5 of 7; left out: b, d"
+
+
+@pytest.mark.parametrize("step", ["keys", "shares", "masked", "answer"])
+def test_a_client_that_sends_without_end(identities, monkeypatch, step: str) -> None:
+    """The server takes no more than a message can have, and goes on without that client."""
+    act = getattr(LocalSeat, step)
+    monkeypatch.setattr(
+        LocalSeat,
+        step,
+        lambda seat, *args: bytes(3 << 20) if seat._client.name == "b" else act(seat, *args),
+    )
+    out = outcomes(starred(identities, {name: [1] for name in "abcde"}))
+    assert isinstance(out["b"], PeerAborted)
+    assert out["b"].error == "PeerError"
+    included = tuple("abcde" if step == "answer" else "acde")
+    assert out["server"].included == out["e"].included == included
+    assert out["server"].total.tolist() == [len(included)]
 
 
 def test_a_policy_that_objects(identities) -> None:
