@@ -31,9 +31,9 @@ Threat model
     that adds up in a group is trusted to pass the sum on unchanged. A party that sums the same values twice with
     others missing shows the difference, as with any exact sum; within one call that is prevented.
 Rounds and bytes
-    Seven messages a client, of which the vector is one: 4 bytes a value while n times the largest whole number stays
-    below 2^31, else 8. Beside it a client of n sends some 190 n + 300 bytes and receives 370 n. In a group the sum
-    comes back with as many bytes as the vector, and every two parties exchange a key first.
+    Four messages from each client and four to it. One of them is the vector: 4 bytes a value while n times the largest
+    whole number stays below 2^31, else 8. Beside it a client of n sends some 190 n + 300 bytes and receives 370 n. In a
+    group the sum comes back with as many bytes as the vector, and every two parties exchange a key first.
 Reference
     Bonawitz and others: Practical secure aggregation for privacy-preserving machine learning (CCS 2017), with its
     consistency check folded into the unmasking.
