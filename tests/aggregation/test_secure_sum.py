@@ -555,7 +555,16 @@ def test_a_client_that_sends_without_end(identities, monkeypatch, step: str) -> 
         step,
         lambda seat, *args: bytes(3 << 20) if seat._client.name == "b" else act(seat, *args),
     )
-    out = outcomes(starred(identities, {name: [1] for name in "abcde"}))
+    kept = []
+
+    def server(peers: Any) -> Any:
+        out = secure_sum(peers, None)
+        kept.extend(peers["a"].receipt().notes)
+        return out
+
+    out = outcomes(starred(identities, {name: [1] for name in "abcde"}) | {"server": server})
+    (note,) = kept
+    assert note.startswith("b dropped out: b sent more than the ")
     assert isinstance(out["b"], PeerAborted)
     assert out["b"].error == "PeerError"
     included = tuple("abcde" if step == "answer" else "acde")

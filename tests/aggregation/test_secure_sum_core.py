@@ -144,6 +144,10 @@ def test_a_word_is_as_short_as_every_sum_allows() -> None:
     assert Parameters.choose(three, size=1, limit=(1 << 31) // 3 + 1).word == 8
     with pytest.raises(InputError, match="does not fit 64 bits"):
         Parameters.choose(three, size=1, limit=(1 << 63) // 3 + 1)
+    # n times the limit is exactly 2^31, and 2^63: one more than fits with a sign
+    assert Parameters.choose([*three, "d"], size=1, limit=1 << 29).word == 8
+    with pytest.raises(InputError, match="does not fit 64 bits"):
+        Parameters.choose([*three, "d"], size=1, limit=1 << 61)
     for limit in (((1 << 31) - 1) // 3, ((1 << 63) - 1) // 3):
         for sign in (1, -1):
             cast = Cast.make(3, size=2, limit=limit)

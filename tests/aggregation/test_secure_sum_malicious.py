@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +30,7 @@ from fusion.aggregation.masked.messages import (
     decode,
     encode,
 )
+from fusion.crypto.sharing import combine
 from fusion.errors import FusionError, PeerError
 
 from .sum_parties import Cast
@@ -106,7 +111,7 @@ def test_a_second_roster_or_inbox_after_a_restart(tmp_path) -> None:
     np.testing.assert_array_equal(cast.round.total(), cast.sum(cast.names))
 
 
-def test_the_memory_of_rounds_on_disk(tmp_path) -> None:
+def test_the_memory_of_rounds_on_disk(tmp_path, monkeypatch) -> None:
     file = tmp_path / "rounds"
     Rounds(file).claim(bytes(32), 3, 4)
     assert file.stat().st_mode & 0o777 == 0o600
@@ -119,6 +124,11 @@ def test_the_memory_of_rounds_on_disk(tmp_path) -> None:
             with pytest.raises(PeerError, match=f"second unmasking of round {number}"):
                 memory.claim(bytes(32), number, 4)
         file.write_bytes(whole)
+    synced = []
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: synced.append(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        Rounds(file).claim(bytes(32), 5, 4)
+    assert synced == [file, tmp_path]
     with pytest.raises(FusionError, match="cannot remember this round"):
         Rounds(tmp_path / "no folder" / "rounds").claim(bytes(32), 0, 4)
 
@@ -205,6 +215,62 @@ def test_fewer_pads_than_the_threshold_open_nothing() -> None:
         cast.round.add_answer(name, answer)
     with pytest.raises(PeerError, match=r"does not open|below the prime|do not belong"):
         cast.round.total()
+
+
+def opens(cast: Cast, dealer: str, pads: dict[str, bytes]) -> bool:
+    """Whether a dealer's answer opens with these pads, each by its holder, beside the dealer's own share."""
+    survivors = decode(cast.survivors, Survivors, "")
+    answer = decode(cast.answers[dealer], Answer, "")
+    locks = agreed.cut(answer.locks, 33)
+    mine = cast.names.index(dealer)
+    shares = {mine + 1: locks[survivors.included.index(mine)]}
+    for name, pad in pads.items():
+        holder = cast.names.index(name)
+        shares[holder + 1] = agreed.xor(locks[survivors.included.index(holder)], pad)
+    try:
+        (key,) = combine(list(shares), [list(shares.values())])
+        AESGCM(key).decrypt(bytes(12), answer.locked, agreed.survivors_digest(survivors))
+    except (PeerError, InvalidTag):
+        return False
+    return True
+
+
+def pad_of(cast: Cast, answer: bytes, dealer: str) -> bytes:
+    """The pad that an answer gives for a dealer, by its place in the list of the cast."""
+    included = decode(cast.survivors, Survivors, "").included
+    return agreed.cut(decode(answer, Answer, "").pads, 33)[included.index(cast.names.index(dealer))]
+
+
+def test_pads_for_another_list_do_not_open_an_answer() -> None:
+    cast = Cast.make(7, colluding=1, threshold=5).set_up()
+    cast.mask(missing=["c006"])
+    other = altered(cast.survivors, Survivors, included=(0, 1, 2, 3, 4, 6), dropped=(5,))
+    cast.answer(cast.names[:4])
+    pads = {name: pad_of(cast, cast.answers[name], "c000") for name in cast.names[1:4]}
+    assert not opens(cast, "c000", pads)  # four of five
+    stray = cast.clients["c004"].answer(other)
+    assert not opens(cast, "c000", pads | {"c004": pad_of(cast, stray, "c000")})
+    cast.clients["c004"]._rounds = Rounds()
+    for_it = cast.clients["c004"].answer(cast.survivors)
+    assert opens(cast, "c000", pads | {"c004": pad_of(cast, for_it, "c000")})
+
+
+def test_an_answer_does_not_open_with_its_own_pads() -> None:
+    cast = Cast.make(5).set_up().mask().answer()
+    for dealer in cast.names:
+        others = [name for name in cast.names if name != dealer][:3]
+        assert opens(cast, dealer, {name: pad_of(cast, cast.answers[name], dealer) for name in others})
+        assert not opens(cast, dealer, {name: pad_of(cast, cast.answers[dealer], name) for name in others})
+
+
+def test_fewer_shares_than_the_threshold_are_no_secret() -> None:
+    cast = Cast.make(5).set_up()
+    victim = cast.clients["c004"]
+    for place, secret in enumerate((victim._mask_key(0), victim._own_seed(0))):
+        shares = [agreed.cut(cast.clients[name]._state.shares[4], 33)[place] for name in cast.names[:4]]
+        assert combine([1, 2, 3, 4], [shares]) == [secret]
+        with contextlib.suppress(PeerError):
+            assert combine([1, 2, 3], [shares[:3]]) != [secret]
 
 
 # Keys
@@ -316,6 +382,21 @@ def test_an_inbox_that_is_refused(change: Callable, message: str) -> None:
         inbox_with(change)
 
 
+def test_shares_for_another_number_of_rounds() -> None:
+    cast = Cast.make(5)
+
+    def bend(name: str, message: bytes) -> bytes:
+        if name != "c000" or b"Inbox" not in message[:8]:
+            return message
+        dealer = cast.clients["c001"]
+        key = dealer._pair_key(0, b"box", agreed.number_bytes(1, 0))
+        box = AESGCM(key).encrypt(bytes(12), bytes(2 * 33 - 1), dealer._run)
+        return altered(message, Inbox, boxes=(box, *decode(message, Inbox, "").boxes[1:]))
+
+    with pytest.raises(PeerError, match="c001 sent shares for another number of rounds"):
+        cast.set_up(change=bend)
+
+
 # The record at the end
 
 
@@ -379,14 +460,16 @@ def test_an_answer_that_is_refused(fields: dict, message: str) -> None:
         take()
 
 
-@pytest.mark.parametrize("missing", [[], ["c004"]])
-def test_shares_of_something_else_are_found_out(missing: list[str]) -> None:
-    """One client gives shares that it was never dealt: the sum fails, and is never merely wrong."""
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [([], "shares of the mask of c004 do not fit what it committed to"), (["c004"], "c004 do not fit its public key")],
+)
+def test_shares_of_something_else_are_found_out(missing: list[str], message: str) -> None:
+    """One client gives shares of c004 that it was never dealt: the sum fails, and is never merely wrong."""
     cast = Cast.make(5).set_up().mask(missing=missing)
-    client = cast.clients["c001"]
-    client._state.shares = {dealer: bytes(66) for dealer in client._state.shares}
+    cast.clients["c001"]._state.shares[4] = bytes(32) + b"\1" + bytes(32) + b"\1"
     cast.answer()
-    with pytest.raises(PeerError, match=r"do not fit what it committed to|do not belong|do not fit its public key"):
+    with pytest.raises(PeerError, match=message):
         cast.round.total()
 
 
@@ -454,8 +537,12 @@ def test_every_message_has_one_encoding(kind: type) -> None:
     for end in range(len(data)):
         with pytest.raises(PeerError, match=f"x sent bytes that are no {kind.__name__}"):
             decode(data[:end], kind, "x")
-    for more in (data + b"\x00", b"\xdc" + data[1:], data[:1] + b"\xd9" + data[1:]):
-        with pytest.raises(PeerError):
+    # the same message with a longer head of its list, and of its name; both are what any parser takes
+    longer = b"\xdc\0" + bytes([data[0] & 15]) + data[1:]
+    renamed = data[:1] + b"\xd9" + bytes([data[1] & 31]) + data[2:]
+    for more in (data + b"\x00", longer, renamed):
+        assert more == data + b"\x00" or msgspec.msgpack.decode(more, type=kind) == decode(data, kind, "x")
+        with pytest.raises(PeerError, match="x sent bytes that are no"):
             decode(more, kind, "x")
     for other in EVERY:
         if other is not kind:
