@@ -19,13 +19,13 @@ from fusion.errors import (
 )
 
 if TYPE_CHECKING:
-    from fusion import aggregation, channel, crypto, kernels, progress, psi, scenarios, tables
+    from fusion import aggregation, channel, crypto, kernels, learning, progress, psi, scenarios, tables
     from fusion.channel.connect import connect
     from fusion.channel.simulate import simulate
 
 __version__ = "0.1.0"
 
-_SUBPACKAGES = ("aggregation", "channel", "crypto", "kernels", "progress", "psi", "scenarios", "tables")
+_SUBPACKAGES = ("aggregation", "channel", "crypto", "kernels", "learning", "progress", "psi", "scenarios", "tables")
 _FUNCTIONS = {"connect": "fusion.channel.connect", "simulate": "fusion.channel.simulate"}
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "connect",
     "crypto",
     "kernels",
+    "learning",
     "progress",
     "psi",
     "scenarios",
