@@ -1,0 +1,18 @@
+"""Encrypted columns that add up: whoever computes sees nothing, whoever decrypts sees sums."""
+
+from fusion.aggregation import ideal
+from fusion.aggregation.arrays import EncryptedArray, Groups
+from fusion.aggregation.frames import EncryptedFrame, EncryptedGroups, FrameGroups
+from fusion.aggregation.keys import PrivateKey, PublicKey, generate
+
+__all__ = [
+    "EncryptedArray",
+    "EncryptedFrame",
+    "EncryptedGroups",
+    "FrameGroups",
+    "Groups",
+    "PrivateKey",
+    "PublicKey",
+    "generate",
+    "ideal",
+]

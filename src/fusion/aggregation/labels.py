@@ -1,0 +1,74 @@
+"""Labels of groups as they travel beside encrypted results: plain values of five kinds, level by level."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fusion.aggregation.format import Level
+from fusion.errors import InputError, PeerError
+
+__all__ = ["read", "write"]
+
+_TYPES: dict[str, type] = {"boolean": bool, "integer": int, "real": float, "text": str}
+_UNITS = ("s", "ms", "us", "ns")
+
+
+def write(index: pd.Index) -> tuple[Level, ...]:
+    """The levels of an index; InputError for labels of another kind, or a name that is no text."""
+    if index.nlevels > 1:
+        return tuple(_write_level(index.get_level_values(level)) for level in range(index.nlevels))
+    return (_write_level(index),)
+
+
+def read(levels: tuple[Level, ...], rows: int) -> pd.Index:
+    """The index that `write` took; PeerError when its values are not of their kind, of their number, or repeat."""
+    read_levels = [_read_level(level, rows) for level in levels]
+    if len(read_levels) == 1:
+        index = read_levels[0]
+    else:
+        index = pd.MultiIndex.from_arrays(read_levels, names=[level.name for level in levels])
+    if not index.is_unique:
+        raise PeerError("the encrypted result has two groups of one label; check the sender's version")
+    return index
+
+
+def _write_level(level: pd.Index) -> Level:
+    name, values = level.name, level
+    if name is not None and not isinstance(name, str):
+        raise InputError("the name of a key must be a text to be sent; rename the series")
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(values.categories.dtype)
+    kind, dtype = "", values.dtype
+    plain: list[Any] = values.to_list()
+    if pd.api.types.is_datetime64_dtype(dtype):
+        kind = f"time-{np.datetime_data(np.dtype(str(dtype)))[0]}"
+        plain = values.to_numpy().astype(np.int64).tolist()
+    else:
+        for kind_, type_ in _TYPES.items():
+            if all(type(value) is type_ for value in plain):
+                kind = kind_
+                break
+    if not kind:
+        raise InputError("labels of groups are booleans, numbers, texts or times without a zone; key.astype(str) sends")
+    return Level(name=name, kind=kind, values=plain)  # type: ignore[arg-type]
+
+
+def _read_level(level: Level, rows: int) -> pd.Index:
+    if len(level.values) != rows:
+        raise PeerError(f"the encrypted result has {rows} groups and {len(level.values)} labels")
+    unit = level.kind.removeprefix("time-")
+    kind: type = int if unit in _UNITS else _TYPES[level.kind]
+    if not all(type(value) is kind for value in level.values):
+        raise PeerError(f"labels of the encrypted result are not all of their kind, {level.kind}")
+    if kind is int and not all(-(1 << 63) < value < 1 << 63 for value in level.values):
+        raise PeerError("labels of the encrypted result are beyond 64 bits")
+    if kind is float and not all(math.isfinite(value) for value in level.values):
+        raise PeerError("labels of the encrypted result are not all finite")
+    if unit in _UNITS:
+        return pd.DatetimeIndex(np.array(level.values, np.int64).view(f"datetime64[{unit}]"), name=level.name)
+    dtype: Any = {bool: np.bool_, int: np.int64, float: np.float64}.get(kind)
+    return pd.Index(level.values, dtype=dtype, name=level.name)
