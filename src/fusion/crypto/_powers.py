@@ -17,6 +17,7 @@ import threading
 import gmpy2
 import numpy as np
 
+from fusion.crypto.random import Source
 from fusion.kernels._rows import Bytes
 
 # Table of 4-bit digits from so many powers on, then one of 8-bit digits: where each has paid for itself.
@@ -26,6 +27,12 @@ _PAYS = {4: 4, 8: 400}
 _BATCH = 256
 
 _Row = tuple[list[int], list[int]]
+
+
+def exponents(n: int, bits: int, source: Source) -> Bytes:
+    """Draw n exponents of half a modulus's bits, rounded up to bytes: (n, length) uint8 little-endian."""
+    size = -(-bits // 16)
+    return np.frombuffer(source(n * size), dtype=np.uint8).reshape(n, size)
 
 
 class Powers:

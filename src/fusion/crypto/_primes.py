@@ -13,7 +13,7 @@ from fusion.errors import InputError
 # A key can be this small only in tests.
 SMALLEST = 128
 # Larger moduli cost a receiver more than they protect.
-LARGEST = 16384
+LARGEST = 8192
 
 # Composites pass with a chance far below 2^-128: random candidates of this size fail one round in less than 2^-60
 # cases (Damgard, Landrock and Pomerance 1993), and nobody chose them against us.
