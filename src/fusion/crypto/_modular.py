@@ -1,0 +1,82 @@
+"""Arithmetic modulo one odd number over lists of GMP integers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import gmpy2
+
+from fusion.kernels._rows import split
+
+# Items a thread takes at once: some tenths of a second of exponentiations.
+GRAIN = 16
+
+
+def each(function: Callable[[int], int], n: int, threads: int | None) -> list[int]:
+    """`function` of 0 to n - 1, shared by threads: exponentiations leave the interpreter to others, products do not."""
+    results = [0] * n
+
+    def work(start: int, stop: int) -> None:
+        results[start:stop] = [function(i) for i in range(start, stop)]
+
+    split(work, n, threads=threads, grain=GRAIN)
+    return results
+
+
+def inverses(values: list[int], modulus: int) -> list[int]:
+    """Invert units by one inversion and three multiplications each (Montgomery 1987, section 10.3.1)."""
+    products = [gmpy2.mpz(1)]
+    for value in values:
+        products.append(products[-1] * value % modulus)
+    inverse, result = gmpy2.invert(products.pop(), modulus), []
+    for value, product in zip(reversed(values), reversed(products), strict=True):
+        result.append(inverse * product % modulus)
+        inverse = inverse * value % modulus
+    return result[::-1]
+
+
+def group_products(codes: Iterable[int], groups: int, values: list[int], modulus: int) -> list[int]:
+    """Multiply the values of each group; 1 for an empty one."""
+    products = [gmpy2.mpz(1)] * groups
+    for code, value in zip(codes, values, strict=True):
+        products[code] = products[code] * value % modulus
+    return products
+
+
+def power_product(exponents: list[int], values: list[int], modulus: int) -> int:
+    """Multiply positive powers of the values.
+
+    Exponents are cut into digits. From the highest digit down, values with the same digit are multiplied first
+    (Pippenger 1976), so that a digit costs one multiplication a value and two for each value a digit can have.
+    """
+    bits = max((exponent.bit_length() for exponent in exponents), default=0)
+    width = min(range(1, 17), key=lambda w: -(-bits // w) * (len(values) + 2 ** (w + 1)))
+    total = gmpy2.mpz(1)
+    for shift in range((bits - 1) // width * width, -1, -width):
+        for _ in range(width if total != 1 else 0):
+            total = total * total % modulus
+        digits = (exponent >> shift & ((1 << width) - 1) for exponent in exponents)
+        buckets = group_products(digits, 1 << width, values, modulus)
+        running = gmpy2.mpz(1)
+        for bucket in buckets[:0:-1]:
+            running = running * bucket % modulus
+            total = total * running % modulus
+    return total  # type: ignore[no-any-return]
+
+
+def horner(values: list[int], shift: int, modulus: int) -> int:
+    """Multiply value i to the power ``2^(shift i)``, for all i."""
+    *rest, total = values
+    for value in reversed(rest):
+        total = gmpy2.powmod(total, 1 << shift, modulus) * value % modulus
+    return total
+
+
+def first_fault(values: list[int], root: int) -> int | None:
+    """Where the first value stands that is no unit modulo `root`, or not below its square; None: nowhere."""
+    square, product = root * root, gmpy2.mpz(1)
+    for value in values:
+        product = product * value % root
+    if gmpy2.gcd(product, root) == 1 and all(0 < value < square for value in values):
+        return None
+    return next(i for i, value in enumerate(values) if not 0 < value < square or gmpy2.gcd(value, root) != 1)
