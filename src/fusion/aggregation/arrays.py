@@ -1,13 +1,14 @@
 """Encrypted arrays: rows that add up without anybody seeing them.
 
-The row is the unit of encryption. An array of shape (n,) has n rows of one value; one of shape (n, k) packs the k values
-of each row together. Rows can be selected, added and weighted; the values within a row stay together.
+The row is the unit of encryption. An array of shape (n,) has n rows of one value; one of shape (n, k) packs the k
+values of each row together. Rows can be selected, added and weighted; the values within a row stay together.
 """
 
 from __future__ import annotations
 
 import numbers
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, NoReturn
 
 import numpy as np
@@ -57,7 +58,7 @@ class EncryptedArray:
 
     __array_ufunc__ = None  # numpy leaves its operators to the ones below
     __iter__ = None  # a loop over rows would be thousands of times slower than sum() or groupby()
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     @property
     def scheme(self) -> str:
@@ -78,7 +79,7 @@ class EncryptedArray:
     @property
     def bound(self) -> float:
         """Largest absolute value of a fresh value, in the caller's units; of packed rows, of all their values."""
-        return self._row.largest / 10**self.decimals
+        return float(Fraction(self._row.largest, 10**self.decimals))
 
     @property
     def terms(self) -> int:
@@ -98,13 +99,13 @@ class EncryptedArray:
             if not -rows <= int(key) < rows:
                 raise InputError(f"there is no such row; the array has {rows}")
             chosen: Indices | slice = np.array([int(key) % rows])
-            return replace(self, fresh=False, _rows=None, _cells=self._scheme.take(self._cells, chosen))
+            return replace(self, fresh=False, _rows=None, _cells=self._scheme.take(self._cells, chosen, self._row))
         if isinstance(key, slice):
             chosen, count = key, len(range(*key.indices(rows)))
         else:
             chosen = _row_numbers(key, rows)
             count = len(chosen)
-        return replace(self, fresh=False, _rows=count, _cells=self._scheme.take(self._cells, chosen))
+        return replace(self, fresh=False, _rows=count, _cells=self._scheme.take(self._cells, chosen, self._row))
 
     def __add__(self, other: object) -> EncryptedArray:
         peer = self._same(other)
@@ -136,7 +137,7 @@ class EncryptedArray:
             )
         weight = self._weigh(self.weight * int(np.abs(numbers_).max(initial=0)))
         each = numbers_.ravel() if numbers_.ndim else numbers_
-        return self._computed(self._scheme.scale(each, self._cells), weight)
+        return self._computed(self._scheme.scale(each, self._cells, self._row), weight)
 
     __rmul__ = __mul__
 
@@ -149,7 +150,7 @@ class EncryptedArray:
         # first in floats, which do not wrap; then exactly
         self._weigh(int(sums.sum(axis=1, dtype=np.float64).max(initial=0) / 2))
         weight = self._weigh(self.weight * int(sums.sum(axis=1).max(initial=0)))
-        cells = self._scheme.combine(np.ascontiguousarray(weights.reshape(-1, rows)), self._cells)
+        cells = self._scheme.combine(np.ascontiguousarray(weights.reshape(-1, rows)), self._cells, self._row)
         return replace(self._computed(cells, weight), _rows=None if weights.ndim == 1 else len(weights))
 
     def sum(self, axis: int | None = None) -> EncryptedArray:
@@ -158,7 +159,7 @@ class EncryptedArray:
         if axis != 0 and (axis is not None or self._packed):
             raise InputError("only rows are added: sum(axis=0); the values within a packed row stay together")
         weight = self._weigh(self.weight * rows)
-        cells = self._scheme.group_sum(np.zeros(rows, np.int64), 1, self._cells)
+        cells = self._scheme.group_sum(np.zeros(rows, np.int64), 1, self._cells, self._row)
         return replace(self._computed(cells, weight), _rows=None)
 
     def groupby(self, codes: object, *, groups: int | None = None) -> Groups:
@@ -192,9 +193,9 @@ class EncryptedArray:
     def squeeze(self) -> EncryptedArray:
         """The same rows in as few ciphertexts as hold them, for results that only add up and get decrypted.
 
-        Squeezed rows are added to rows squeezed alike, weighted by one number, sent and decrypted; not selected, grouped
-        or multiplied by a matrix. Paillier joins as many rows as a ciphertext holds, for much less than decrypting each
-        would cost; other schemes have nothing to gain, and their arrays come back as they are.
+        Squeezed rows are added to rows squeezed alike, weighted by one number, sent and decrypted; not selected,
+        grouped or multiplied by a matrix. Paillier joins as many rows as a ciphertext holds, for much less than
+        decrypting each would cost; other schemes have nothing to gain, and their arrays come back as they are.
         """
         rows = self._need_rows()
         if self._scheme.body_bytes(self._row, rows, squeezed=True) >= self._scheme.body_bytes(
@@ -251,7 +252,7 @@ class EncryptedArray:
             packed=self._packed,
             squeezed=self._squeezed,
             width=self._row.width,
-            limits=ArrayHeader.write_limits(self._row),
+            limits=self._row.limits,
             decimals=self.decimals,
             terms=self._row.terms,
             weight=self.weight,
@@ -350,7 +351,7 @@ class Groups:
         array = self._array
         largest = int(np.bincount(self._codes).max(initial=0))
         weight = array._weigh(array.weight * largest)
-        cells = array._scheme.group_sum(self._codes, self._groups, array._cells)
+        cells = array._scheme.group_sum(self._codes, self._groups, array._cells, array._row)
         return replace(array._computed(cells, weight), _rows=self._groups)
 
     def __reduce__(self) -> NoReturn:

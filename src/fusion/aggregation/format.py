@@ -13,11 +13,20 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
-from fusion.aggregation.encoding import MAX_DECIMALS, MAX_TERMS, MAX_WIDTH, Row
+from fusion.aggregation.encoding import MAX_DECIMALS, MAX_LIMIT, MAX_TERMS, MAX_WIDTH, Row
 from fusion.aggregation.schemes import KEY_ID_BYTES
 from fusion.errors import InputError, PeerError
 
-__all__ = ["ArrayHeader", "Column", "FrameHeader", "GroupsHeader", "KeyHeader", "Level", "open_envelope", "seal_envelope"]
+__all__ = [
+    "ArrayHeader",
+    "Column",
+    "FrameHeader",
+    "GroupsHeader",
+    "KeyHeader",
+    "Level",
+    "open_envelope",
+    "seal_envelope",
+]
 
 MAGIC = b"\x9fFUSION\n"
 VERSION = 1
@@ -29,7 +38,7 @@ _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 _Word = Annotated[str, msgspec.Meta(max_length=64, pattern=r"\A[!-~]+\Z")]
 _Name = Annotated[str, msgspec.Meta(max_length=256)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
-_Limit = Annotated[bytes, msgspec.Meta(min_length=1, max_length=16)]
+_Limit = Annotated[int, msgspec.Meta(ge=1, le=MAX_LIMIT)]
 
 
 class KeyHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="key"):
@@ -41,8 +50,11 @@ class KeyHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="ke
 
 
 class ArrayHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="array"):
-    """Of encrypted rows. ``single`` is a result without a row axis, ``packed`` one with values in each row, ``squeezed`` one
-    whose ciphertexts hold several rows each."""
+    """Of encrypted rows.
+
+    ``single`` is a result without a row axis; ``packed`` rows have an axis of values; ``squeezed`` ones share
+    ciphertexts.
+    """
 
     scheme: _Word
     key_id: Annotated[bytes, msgspec.Meta(min_length=KEY_ID_BYTES, max_length=KEY_ID_BYTES)]
@@ -58,22 +70,15 @@ class ArrayHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
 
     def row(self) -> Row:
         """The declared row; PeerError when the header contradicts itself."""
-        limits = tuple(int.from_bytes(limit, "big") for limit in self.limits)
         if (
-            any(limit[0] == 0 for limit in self.limits)
-            or len(limits) not in (1, self.width)
+            len(self.limits) not in (1, self.width)
             or self.weight > self.terms
             or (self.single and self.rows != 1)
             or (not self.packed and self.width != 1)
             or (self.single and self.squeezed)
         ):
             raise PeerError("the header of the encrypted array contradicts itself; check the sender's version")
-        return Row(self.width, limits, self.terms)
-
-    @staticmethod
-    def write_limits(row: Row) -> tuple[bytes, ...]:
-        """Limits as the shortest big-endian bytes."""
-        return tuple(limit.to_bytes(-(-limit.bit_length() // 8), "big") for limit in row.limits)
+        return Row(self.width, self.limits, self.terms)
 
 
 class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
@@ -81,7 +86,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like
 
     name: _Name
     decimals: Annotated[int, msgspec.Meta(ge=0, le=MAX_DECIMALS)]
-    limit: Annotated[int, msgspec.Meta(ge=1)]
+    limit: _Limit
 
 
 class FrameHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="frame"):
@@ -89,7 +94,7 @@ class FrameHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
 
     array: ArrayHeader
     columns: Annotated[tuple[Column, ...], msgspec.Meta(min_length=1, max_length=4096)]
-    moments: Literal[1, 2]
+    moments: Annotated[int, msgspec.Meta(ge=1, le=2)]
     index: _Name | None
 
 
@@ -106,10 +111,8 @@ class GroupsHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=
 
     array: ArrayHeader
     columns: Annotated[tuple[Column, ...], msgspec.Meta(min_length=1, max_length=4096)]
-    moments: Literal[1, 2]
-    statistics: Annotated[
-        tuple[Literal["count", "sum", "mean", "var"], ...], msgspec.Meta(min_length=1, max_length=4)
-    ]
+    moments: Annotated[int, msgspec.Meta(ge=1, le=2)]
+    statistics: Annotated[tuple[Literal["count", "sum", "mean", "var"], ...], msgspec.Meta(min_length=1, max_length=4)]
     levels: Annotated[tuple[Level, ...], msgspec.Meta(min_length=1, max_length=64)]
 
 

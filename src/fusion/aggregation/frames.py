@@ -50,7 +50,7 @@ class EncryptedFrame:
     _table: EncryptedArray
 
     __iter__ = None
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -94,15 +94,13 @@ class EncryptedFrame:
         if not plain:
             raise InputError("group by at least one key")
         grouped = pd.Series(np.zeros(len(self), np.int8)).groupby(plain if several else plain[0], observed=True)
-        codes = grouped.ngroup().fillna(-1).to_numpy(np.int64)
+        codes = np.asarray(grouped.ngroup().fillna(-1), np.int64)
         return FrameGroups(self, codes, grouped.size().index)
 
     def to_bytes(self, *, full: bool = False) -> bytes:
         """The frame for whoever has the key, or for a file; as `EncryptedArray.to_bytes`. Row labels stay at home."""
-        name = self.index.name
-        header = FrameHeader(
-            array=self._table._header(), columns=self._columns, moments=_moments(self.moments), index=name
-        )
+        name = self.index.name if isinstance(self.index.name, str) else None
+        header = FrameHeader(array=self._table._header(), columns=self._columns, moments=self.moments, index=name)
         return seal_envelope(header, self._table._body(full=full))
 
     @classmethod
@@ -183,7 +181,7 @@ class EncryptedGroups:
     _columns: tuple[Column, ...]
     _table: EncryptedArray
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     def __len__(self) -> int:
         return len(self._table)
@@ -199,7 +197,7 @@ class EncryptedGroups:
         header = GroupsHeader(
             array=self._table._header(),
             columns=self._columns,
-            moments=_moments(self.moments),
+            moments=self.moments,
             statistics=self.statistics,  # type: ignore[arg-type]
             levels=labels.write(self.index),
         )
@@ -341,10 +339,6 @@ def _check_table(table: EncryptedArray, columns: tuple[Column, ...], moments: in
         or len(set(names)) != len(names)
     ):
         raise PeerError("the header of the encrypted frame contradicts itself; check the sender's version")
-
-
-def _moments(moments: int) -> Any:
-    return moments
 
 
 def _each(declared: Any, names: list[str], what: str) -> Mapping[str, Any]:

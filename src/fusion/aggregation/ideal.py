@@ -57,7 +57,7 @@ class _Public:
     def encrypt(self, values: Integers, row: Row) -> _Cells:
         return _Cells(values.astype(row.dtype), _nonces(len(values)))
 
-    def take(self, cells: _Cells, rows: Indices | slice) -> _Cells:
+    def take(self, cells: _Cells, rows: Indices | slice, row: Row) -> _Cells:
         return _Cells(cells.values[rows], cells.nonces[rows])
 
     def add(self, one: _Cells, other: _Cells) -> _Cells:
@@ -66,14 +66,14 @@ class _Public:
     def negate(self, cells: _Cells) -> _Cells:
         return _Cells(-cells.values, cells.nonces)
 
-    def scale(self, weights: Indices, cells: _Cells) -> _Cells:
+    def scale(self, weights: Indices, cells: _Cells, row: Row) -> _Cells:
         return _Cells(cells.values * (weights[:, None] if weights.ndim else weights), cells.nonces)
 
-    def combine(self, matrix: Indices, cells: _Cells) -> _Cells:
+    def combine(self, matrix: Indices, cells: _Cells, row: Row) -> _Cells:
         product: Any = matrix.astype(cells.values.dtype) @ cells.values
         return _Cells(product, np.zeros((len(matrix), _NONCE_BYTES), np.uint8))
 
-    def group_sum(self, codes: Indices, groups: int, cells: _Cells) -> _Cells:
+    def group_sum(self, codes: Indices, groups: int, cells: _Cells, row: Row) -> _Cells:
         sums = np.zeros((groups, cells.values.shape[1]), cells.values.dtype)
         np.add.at(sums, codes, cells.values)
         return _Cells(sums, np.zeros((groups, _NONCE_BYTES), np.uint8))
@@ -120,7 +120,7 @@ class _Private:
     def encrypt(self, values: Integers, row: Row) -> _Cells:
         return self.public.encrypt(values, row)
 
-    def decrypt(self, cells: _Cells, row: Row, weight: int) -> Integers:
+    def decrypt(self, cells: _Cells, row: Row, rows: int, weight: int, *, squeezed: bool) -> Integers:
         row.check(cells.values, weight, PeerError)
         return cells.values.copy()
 

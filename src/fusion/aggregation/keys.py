@@ -71,9 +71,13 @@ class PublicKey:
         return self._scheme.key_id
 
     @overload
-    def encrypt(self, values: pd.DataFrame, *, decimals: Any = ..., bound: Any = ..., terms: int = ..., moments: int = ...) -> EncryptedFrame: ...
+    def encrypt(
+        self, values: pd.DataFrame, *, decimals: Any = ..., bound: Any = ..., terms: int = ..., moments: int = ...
+    ) -> EncryptedFrame: ...
     @overload
-    def encrypt(self, values: npt.ArrayLike, *, decimals: int = ..., bound: float = ..., terms: int = ...) -> EncryptedArray: ...
+    def encrypt(
+        self, values: npt.ArrayLike, *, decimals: int = ..., bound: float = ..., terms: int = ...
+    ) -> EncryptedArray: ...
     def encrypt(
         self, values: Any, *, decimals: Any = 0, bound: Any = _BOUND, terms: int = _TERMS, moments: int = 1
     ) -> EncryptedArray | EncryptedFrame:
@@ -144,9 +148,13 @@ class PrivateKey:
         return PublicKey(self._scheme.public)
 
     @overload
-    def encrypt(self, values: pd.DataFrame, *, decimals: Any = ..., bound: Any = ..., terms: int = ..., moments: int = ...) -> EncryptedFrame: ...
+    def encrypt(
+        self, values: pd.DataFrame, *, decimals: Any = ..., bound: Any = ..., terms: int = ..., moments: int = ...
+    ) -> EncryptedFrame: ...
     @overload
-    def encrypt(self, values: npt.ArrayLike, *, decimals: int = ..., bound: float = ..., terms: int = ...) -> EncryptedArray: ...
+    def encrypt(
+        self, values: npt.ArrayLike, *, decimals: int = ..., bound: float = ..., terms: int = ...
+    ) -> EncryptedArray: ...
     def encrypt(
         self, values: Any, *, decimals: Any = 0, bound: Any = _BOUND, terms: int = _TERMS, moments: int = 1
     ) -> EncryptedArray | EncryptedFrame:
@@ -189,7 +197,8 @@ class PrivateKey:
         public = self._scheme.public
         if (array.scheme, array.key_id) != (public.name, public.key_id):
             raise InputError("this is encrypted under another key; decrypt with the one it belongs to")
-        return self._scheme.decrypt(array._cells, array._row, array.weight)
+        rows = 1 if array._rows is None else array._rows
+        return self._scheme.decrypt(array._cells, array._row, rows, array.weight, squeezed=array._squeezed)
 
     def to_bytes(self) -> bytes:
         """The secret key itself, in the clear: keep it where only its owner reads it, never send it."""
@@ -197,12 +206,16 @@ class PrivateKey:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> PrivateKey:
-        """Read and check one's own key; PeerError when it is none, damaged or unsound."""
-        header, body = open_envelope(data, KeyHeader)
-        if not header.secret:
-            raise PeerError("this is a public key; only the private one decrypts")
-        private = scheme(header.scheme, PeerError).private_from_bytes(bytes(body))
-        _check_id(header, private.public)
+        """Read and check one's own key; InputError when it is none, damaged or unsound."""
+        try:
+            header, body = open_envelope(data, KeyHeader)
+            if not header.secret:
+                raise InputError("this is a public key; only the private one decrypts")
+            private = scheme(header.scheme).private_from_bytes(bytes(body))
+            _check_id(header, private.public)
+        except PeerError as error:
+            # one's own file, not a peer's bytes
+            raise InputError(str(error)) from None
         return cls(private)
 
     def __reduce__(self) -> NoReturn:

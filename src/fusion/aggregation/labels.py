@@ -41,7 +41,7 @@ def _write_level(level: pd.Index) -> Level:
     if name is not None and not isinstance(name, str):
         raise InputError("the name of a key must be a text to be sent; rename the series")
     if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.astype(values.categories.dtype)
+        values = values.astype(values.dtype.categories.dtype)
     kind, dtype = "", values.dtype
     plain: list[Any] = values.to_list()
     if pd.api.types.is_datetime64_dtype(dtype):
@@ -62,13 +62,17 @@ def _read_level(level: Level, rows: int) -> pd.Index:
         raise PeerError(f"the encrypted result has {rows} groups and {len(level.values)} labels")
     unit = level.kind.removeprefix("time-")
     kind: type = int if unit in _UNITS else _TYPES[level.kind]
-    if not all(type(value) is kind for value in level.values):
+    values: list[Any] = level.values
+    if not all(type(value) is kind for value in values):
         raise PeerError(f"labels of the encrypted result are not all of their kind, {level.kind}")
-    if kind is int and not all(-(1 << 63) < value < 1 << 63 for value in level.values):
+    # the smallest 64-bit integer stands for no time at all
+    if kind is int and not all(-(1 << 63) < value < 1 << 63 for value in values):
         raise PeerError("labels of the encrypted result are beyond 64 bits")
-    if kind is float and not all(math.isfinite(value) for value in level.values):
+    if kind is float and not all(math.isfinite(value) for value in values):
         raise PeerError("labels of the encrypted result are not all finite")
     if unit in _UNITS:
-        return pd.DatetimeIndex(np.array(level.values, np.int64).view(f"datetime64[{unit}]"), name=level.name)
+        times: pd.Index = pd.DatetimeIndex(np.array(values, np.int64).view(f"datetime64[{unit}]"), name=level.name)
+        return times
     dtype: Any = {bool: np.bool_, int: np.int64, float: np.float64}.get(kind)
-    return pd.Index(level.values, dtype=dtype, name=level.name)
+    index: pd.Index = pd.Index(values, dtype=dtype, name=level.name)
+    return index

@@ -49,7 +49,7 @@ class Public(Protocol):
     def encrypt(self, values: Integers, row: Row) -> Cells:
         """Encrypt (n, width) whole numbers within the row's limits."""
 
-    def take(self, cells: Cells, rows: Indices | slice) -> Cells:
+    def take(self, cells: Cells, rows: Indices | slice, row: Row) -> Cells:
         """Some of the rows, in that order."""
 
     def add(self, one: Cells, other: Cells) -> Cells:
@@ -58,13 +58,13 @@ class Public(Protocol):
     def negate(self, cells: Cells) -> Cells:
         """Row by row."""
 
-    def scale(self, weights: Indices, cells: Cells) -> Cells:
+    def scale(self, weights: Indices, cells: Cells, row: Row) -> Cells:
         """Each row times its own whole number, (n,), or all times one, ()."""
 
-    def combine(self, matrix: Indices, cells: Cells) -> Cells:
+    def combine(self, matrix: Indices, cells: Cells, row: Row) -> Cells:
         """Weighted sums of rows: (m, n) whole numbers give m rows."""
 
-    def group_sum(self, codes: Indices, groups: int, cells: Cells) -> Cells:
+    def group_sum(self, codes: Indices, groups: int, cells: Cells, row: Row) -> Cells:
         """Sums of the rows with each code 0 to ``groups - 1``; zero where there are none."""
 
     def rerandomise(self, cells: Cells, *, full: bool) -> Cells:
@@ -96,8 +96,8 @@ class Private(Protocol):
     def encrypt(self, values: Integers, row: Row) -> Cells:
         """As `Public.encrypt`, faster where the secret helps."""
 
-    def decrypt(self, cells: Cells, row: Row, weight: int) -> Integers:
-        """(n, width) of ``row.dtype``; PeerError naming the row that exceeds ``row.sums(weight)``."""
+    def decrypt(self, cells: Cells, row: Row, rows: int, weight: int, *, squeezed: bool) -> Integers:
+        """(rows, width) of ``row.dtype``; PeerError naming the row that exceeds ``row.sums(weight)``."""
 
 
 class Scheme(Protocol):
@@ -114,7 +114,11 @@ class Scheme(Protocol):
 
 
 # The cleartext twin is not among them: a peer's key must never be able to ask for no protection.
-_MODULES: dict[str, str] = {}
+_MODULES = {
+    "paillier": "fusion.aggregation.paillier",
+    "elgamal": "fusion.aggregation.elgamal",
+    "ckks": "fusion.aggregation.ckks",
+}
 
 
 def scheme(name: object, error: type[InputError | PeerError] = InputError) -> Scheme:
