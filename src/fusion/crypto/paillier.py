@@ -28,7 +28,7 @@ from typing import NoReturn
 import gmpy2
 
 from fusion.crypto import _primes
-from fusion.crypto._modular import GRAIN
+from fusion.crypto._modular import GRAIN, PIECE
 from fusion.crypto._paillier_public import MINIMUM_BITS, Ciphertexts, Plaintexts, PublicKey
 from fusion.crypto._powers import Powers, exponents
 from fusion.crypto.random import Source
@@ -65,8 +65,7 @@ class PrivateKey:
         Raises
         ------
         InputError
-            Unless they are different primes of one length whose product has 3072 to 8192 bits and no factor in common
-            with (p - 1)(q - 1).
+            Unless they are different primes of one length whose product has 3072 to 8192 bits.
         """
         return cls._checked(p, q, MINIMUM_BITS)
 
@@ -90,8 +89,8 @@ class PrivateKey:
         n = p * q
         if not least <= n.bit_length() <= _primes.LARGEST:
             raise InputError(f"a private key of {n.bit_length()} bits is refused; make one of {least} bits or more")
-        sound = p != q and p.bit_length() == q.bit_length() and all(x % 2 and gmpy2.is_prime(x, 40) for x in (p, q))
-        if not sound or gmpy2.gcd(n, (p - 1) * (q - 1)) != 1:
+        # Of one length, neither divides the other less 1.
+        if p == q or p.bit_length() != q.bit_length() or not all(x > 2 and gmpy2.is_prime(x, 40) for x in (p, q)):
             raise InputError("the private key is not made of two fitting primes; the file is damaged, or no such key")
         return cls(p, q)
 
@@ -150,7 +149,7 @@ class PrivateKey:
         def work(start: int, stop: int) -> None:
             numbers[start:stop] = self._join([_residues(values[start:stop], *half) for half in halves])
 
-        split(work, len(values), threads=threads, grain=GRAIN)
+        split(work, len(values), threads=threads, grain=GRAIN, largest=PIECE)
         if width is not None:
             limit = 1 << max(width - 1, 0)
             for i, number in enumerate(numbers):
