@@ -6,7 +6,7 @@ have half the bits of n (Damgard, Jurik and Nielsen, "A generalization of Pailli
 to electronic voting", 2010, section 4.2), and powers of h_s come from a table.
 
 Assumptions. Deciding n-th powers modulo n^2 is hard, and h^r modulo n with an r of half length cannot be told from a
-random square, which for moduli such as ours follows from factoring being hard (Goldreich and Rosen, 2003).
+random square, which for moduli such as `generate` makes follows from factoring being hard (Goldreich and Rosen, 2003).
 
 What differs from the paper: h is a square that everybody derives from n by a hash, h_s = h^n. So the public key is n
 alone, its owner cannot choose a weak h_s, and keys of other libraries fit as they are. docs/decisions/0015 argues it.
@@ -206,7 +206,7 @@ def _residues(values: list[int], prime: int, square: int, scale: int) -> list[in
     """The plaintexts modulo one prime.
 
     The exponent is p - 1 times a fresh factor, taken out again afterwards: no two calls show the same exponent to who
-    watches the time. It costs 4 %; GMP's constant-time power would cost 32 %.
+    watches the time. It costs 5 %; GMP's constant-time power would cost 29 %.
     """
     blind = int.from_bytes(os.urandom(8), "little") | 1
     exponent = (prime - 1) * blind
