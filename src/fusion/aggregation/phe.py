@@ -92,10 +92,8 @@ def ciphertexts(numbers: Sequence[phe.EncryptedNumber], key: paillier.PublicKey)
     exponents = [number.exponent for number in numbers]
     least = min(exponents, default=0)
     for i, exponent in enumerate(exponents):
-        if exponent - least > _SPAN:
-            raise PeerError(
-                f"the exponent of number {i} is {exponent - least} above the least; encrypt with a precision"
-            )
+        if not isinstance(exponent, int) or exponent - least > _SPAN:
+            raise PeerError(f"the exponent of number {i} is no integer, or far above the least; fix a precision")
     if any(exponent != least for exponent in exponents):
         column = key.multiply(column, [16 ** (exponent - least) for exponent in exponents])
     return column, least

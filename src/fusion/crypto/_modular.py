@@ -8,8 +8,8 @@ import gmpy2
 
 from fusion.kernels._rows import split
 
-# Items a thread takes at once: some tenths of a second of exponentiations.
-GRAIN = 16
+# Exponentiations that are worth a thread, and the most between two looks at interrupts: about half a second.
+GRAIN, PIECE = 4, 64
 
 
 def each(function: Callable[[int], int], n: int, threads: int | None) -> list[int]:
@@ -19,7 +19,7 @@ def each(function: Callable[[int], int], n: int, threads: int | None) -> list[in
     def work(start: int, stop: int) -> None:
         results[start:stop] = [function(i) for i in range(start, stop)]
 
-    split(work, n, threads=threads, grain=GRAIN)
+    split(work, n, threads=threads, grain=GRAIN, largest=PIECE)
     return results
 
 

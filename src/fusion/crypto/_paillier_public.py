@@ -165,7 +165,7 @@ class PublicKey:
 
     @classmethod
     def _received(cls, n: int, least: int) -> PublicKey:
-        if not least <= n.bit_length() <= _primes.LARGEST:
+        if n < 0 or not least <= n.bit_length() <= _primes.LARGEST:
             raise PeerError(
                 f"the key has {n.bit_length()} bits; {least} to {_primes.LARGEST} are accepted: ask for another"
             )

@@ -66,7 +66,9 @@ class Powers:
             numbers = [gmpy2.mpz(int.from_bytes(row.tobytes(), "little")) for row in exponents]
             return [gmpy2.powmod(self._base, number, self._square) for number in numbers]
         if width == 4:
-            exponents = np.stack((exponents & 15, exponents >> 4), axis=2).reshape(len(exponents), -1)
+            exponents = np.stack((exponents & 15, exponents >> 4), axis=2).reshape(
+                len(exponents), 2 * exponents.shape[1]
+            )
         starts = range(0, len(exponents), _BATCH)
         return [power for start in starts for power in self._batch(table, exponents[start : start + _BATCH])]
 

@@ -38,17 +38,19 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_shared_pool.cache_clear)
 
 
-def split(work: Callable[[int, int], object], n: int, *, threads: int | None, grain: int) -> None:
+def split(
+    work: Callable[[int, int], object], n: int, *, threads: int | None, grain: int, largest: int = _LARGEST_PIECE
+) -> None:
     """Call `work(start, stop)` over pieces that cover rows 0 to n, by `threads` threads; None means all CPUs.
 
-    `grain` is the smallest piece worth a thread. Pieces start at multiples of it.
+    `grain` is the smallest piece worth a thread. Pieces start at multiples of it, and `largest` bounds them.
     """
     if threads is None:
         threads = cpus()
     if threads < 1:
         raise InputError("threads must be at least 1, or None for all CPUs")
     share = -(-n // threads)
-    piece = min(max(grain, -(-share // grain) * grain), _LARGEST_PIECE)
+    piece = min(max(grain, -(-share // grain) * grain), largest)
     pieces = [(start, min(start + piece, n)) for start in range(0, n, piece)]
     threads = min(threads, len(pieces))
     if threads <= 1:
