@@ -141,16 +141,17 @@ class EncryptedArray:
 
     __rmul__ = __mul__
 
-    def __rmatmul__(self, matrix: object) -> EncryptedArray:
+    def __rmatmul__(self, other: object) -> EncryptedArray:
         rows = self._need_rows()
-        weights = _integers(matrix, "the matrix", self.terms)
+        weights = _integers(other, "the matrix", self.terms)
         if weights.ndim not in (1, 2) or weights.shape[-1] != rows:
             raise InputError(f"a matrix of shape (m, {rows}) multiplies an array of {rows} rows")
-        sums = np.abs(weights).reshape(-1, rows)
+        matrix = weights if weights.ndim == 2 else weights[None, :]
+        sums = np.abs(matrix)
         # first in floats, which do not wrap; then exactly
         self._weigh(int(sums.sum(axis=1, dtype=np.float64).max(initial=0) / 2))
         weight = self._weigh(self.weight * int(sums.sum(axis=1).max(initial=0)))
-        cells = self._scheme.combine(np.ascontiguousarray(weights.reshape(-1, rows)), self._cells, self._row)
+        cells = self._scheme.combine(np.ascontiguousarray(matrix), self._cells, self._row)
         return replace(self._computed(cells, weight), _rows=None if weights.ndim == 1 else len(weights))
 
     def sum(self, axis: int | None = None) -> EncryptedArray:
@@ -366,7 +367,7 @@ def _row_numbers(key: object, rows: int) -> Indices:
     chosen = np.asarray(key)
     if isinstance(key, list) and not key:
         chosen = chosen.astype(np.int64)
-    if chosen.ndim != 1 or chosen.dtype.kind not in "biu":
+    if isinstance(key, tuple) or chosen.ndim != 1 or chosen.dtype.kind not in "biu":
         raise InputError("rows are selected by a number, a slice, a mask or an array of row numbers")
     if chosen.dtype.kind == "b":
         if len(chosen) != rows:

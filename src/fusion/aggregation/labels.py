@@ -37,24 +37,21 @@ def read(levels: tuple[Level, ...], rows: int) -> pd.Index:
 
 
 def _write_level(level: pd.Index) -> Level:
-    name, values = level.name, level
-    if name is not None and not isinstance(name, str):
+    if level.name is not None and not isinstance(level.name, str):
         raise InputError("the name of a key must be a text to be sent; rename the series")
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.astype(values.dtype.categories.dtype)
-    kind, dtype = "", values.dtype
-    plain: list[Any] = values.to_list()
-    if pd.api.types.is_datetime64_dtype(dtype):
-        kind = f"time-{np.datetime_data(np.dtype(str(dtype)))[0]}"
-        plain = values.to_numpy().astype(np.int64).tolist()
+    if isinstance(level.dtype, pd.CategoricalDtype):
+        level = level.astype(level.dtype.categories.dtype)
+    if pd.api.types.is_datetime64_dtype(level.dtype):
+        kind = f"time-{np.datetime_data(np.dtype(str(level.dtype)))[0]}"
+        values: list[Any] = level.to_numpy().astype(np.int64).tolist()
     else:
-        for kind_, type_ in _TYPES.items():
-            if all(type(value) is type_ for value in plain):
-                kind = kind_
-                break
-    if not kind:
-        raise InputError("labels of groups are booleans, numbers, texts or times without a zone; key.astype(str) sends")
-    return Level(name=name, kind=kind, values=plain)  # type: ignore[arg-type]
+        kind, values = pd.api.types.infer_dtype(level), level.to_list()
+        kind = {"empty": "string", "floating": "real"}.get(kind, kind).replace("string", "text")
+        if kind not in _TYPES:
+            raise InputError(
+                "labels of groups are booleans, numbers, texts or times without a zone; key.astype(str) can be sent"
+            )
+    return Level(name=level.name, kind=kind, values=values)  # type: ignore[arg-type]
 
 
 def _read_level(level: Level, rows: int) -> pd.Index:
