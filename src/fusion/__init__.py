@@ -19,13 +19,13 @@ from fusion.errors import (
 )
 
 if TYPE_CHECKING:
-    from fusion import channel, crypto, kernels, progress, psi, scenarios, tables
+    from fusion import channel, crypto, disclosure, kernels, progress, psi, scenarios, tables
     from fusion.channel.connect import connect
     from fusion.channel.simulate import simulate
 
 __version__ = "0.1.0"
 
-_SUBPACKAGES = ("channel", "crypto", "kernels", "progress", "psi", "scenarios", "tables")
+_SUBPACKAGES = ("channel", "crypto", "disclosure", "kernels", "progress", "psi", "scenarios", "tables")
 _FUNCTIONS = {"connect": "fusion.channel.connect", "simulate": "fusion.channel.simulate"}
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "channel",
     "connect",
     "crypto",
+    "disclosure",
     "kernels",
     "progress",
     "psi",
