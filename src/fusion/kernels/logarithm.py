@@ -33,7 +33,7 @@ _tables: list[tuple[int, NDArray[np.uint64]]] = []
 
 
 def table(bound: int, *, variant: str | None = None) -> tuple[int, NDArray[np.uint64]]:
-    """Return the logarithm of the table's size, and the table: the largest so far, or a larger one that the bound needs.
+    """Return the logarithm of the table's size, and the table, which is as large as the bound needs or larger.
 
     It is made when first needed and kept: a tenth of a second and 32 MB for bounds of 2^20 or more, less for smaller
     ones.
