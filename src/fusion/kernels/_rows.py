@@ -19,6 +19,7 @@ Bytes = NDArray[np.uint8]
 
 # An interrupt is served between pieces: none takes longer than about two seconds.
 _LARGEST_PIECE = 1 << 16
+_ALIGNMENT = 64
 
 
 def cpus() -> int:
@@ -89,6 +90,12 @@ def byte_string(value: object, what: str) -> bytes:
     if not isinstance(value, bytes | bytearray | memoryview):
         raise InputError(f"{what} must be bytes")
     return bytes(value)
+
+
+def aligned(size: int) -> Bytes:
+    """Memory for vectors: that many bytes from a multiple of 64 on, not cleared."""
+    memory = np.empty(size + _ALIGNMENT, dtype=np.uint8)
+    return memory[-memory.ctypes.data % _ALIGNMENT :][:size]
 
 
 def pointer(array: Bytes, *, writable: bool = False) -> Any:
