@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import gmpy2
+import numpy as np
+from numpy.typing import NDArray
 
+from fusion.errors import InputError
 from fusion.kernels._rows import split
+
+Plaintexts = Sequence[int] | NDArray[Any]
+"""Integers: a list, or a one-dimensional array of an integer type or of Python integers."""
 
 # Exponentiations that are worth a thread, and the most between two looks at interrupts: about half a second.
 GRAIN, PIECE = 4, 64
@@ -80,3 +87,21 @@ def first_fault(values: list[int], root: int) -> int | None:
     if gmpy2.gcd(product, root) == 1 and all(0 < value < square for value in values):
         return None
     return next(i for i, value in enumerate(values) if not 0 < value < square or gmpy2.gcd(value, root) != 1)
+
+
+def integers(values: Plaintexts) -> list[int]:
+    """Read integers of any kind; InputError names the place of what is none."""
+    if isinstance(values, np.ndarray):
+        if values.ndim != 1 or values.dtype.kind not in "iuO":
+            raise InputError("integers must come as a list, or as a one-dimensional array of an integer type")
+        values = values.tolist()
+    for i, value in enumerate(values):
+        if not isinstance(value, int | np.integer | gmpy2.mpz) or isinstance(value, bool):
+            raise InputError(f"the value in place {i} is no integer; scale and round fractions first")
+    return [int(value) for value in values]
+
+
+def same_length(numbers: Sequence[int], values: Sequence[int]) -> None:
+    """InputError unless there is an integer for each ciphertext."""
+    if len(numbers) != len(values):
+        raise InputError(f"{len(numbers)} integers do not go with {len(values)} ciphertexts")

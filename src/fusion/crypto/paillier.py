@@ -28,8 +28,8 @@ from typing import NoReturn
 import gmpy2
 
 from fusion.crypto import _primes
-from fusion.crypto._modular import GRAIN, PIECE
-from fusion.crypto._paillier_public import MINIMUM_BITS, Ciphertexts, Plaintexts, PublicKey
+from fusion.crypto._modular import GRAIN, PIECE, Plaintexts
+from fusion.crypto._paillier_public import MINIMUM_BITS, Ciphertexts, PublicKey
 from fusion.crypto._powers import Powers, exponents
 from fusion.crypto.random import Source
 from fusion.errors import InputError, PeerError
