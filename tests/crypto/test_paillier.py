@@ -517,3 +517,17 @@ def test_an_interrupt_does_not_wait_for_the_whole_column(monkeypatch: pytest.Mon
     assert KEY.decrypt(PUBLIC.encrypt(numbers), threads=1) == numbers
     assert max(sizes) == 64
     assert sum(sizes) == 600
+
+
+@pytest.mark.parametrize("name", ["decrypt", "squeeze", "multiply", "rerandomise"])
+def test_exponentiations_leave_the_interpreter_to_others(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """gmpy2 lets other threads run in its functions for lists and in no other."""
+    column = PUBLIC.encrypt(range(20))
+    calls = {
+        "decrypt": lambda: KEY.decrypt(column),
+        "squeeze": lambda: PUBLIC.squeeze(column, 8, 5),
+        "multiply": lambda: PUBLIC.multiply(column, range(20)),
+        "rerandomise": lambda: PUBLIC.rerandomise(column, full=True),
+    }
+    monkeypatch.setattr(gmpy2, "powmod", None)
+    calls[name]()

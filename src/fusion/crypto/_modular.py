@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import gmpy2
@@ -18,15 +18,35 @@ Plaintexts = Sequence[int] | NDArray[Any]
 # Exponentiations that are worth a thread, and the most between two looks at interrupts: about half a second.
 GRAIN, PIECE = 4, 64
 
+# GMP's exponentiations leave the interpreter to other threads, but only in gmpy2's functions for lists.
 
-def each(function: Callable[[int], int], n: int, threads: int | None) -> list[int]:
-    """`function` of 0 to n - 1, shared by threads: exponentiations leave the interpreter to others, products do not."""
-    results = [0] * n
+
+def powers(bases: list[int], exponents: list[int], modulus: int, threads: int | None) -> list[int]:
+    """Raise each base to its exponent, which is not negative: GMP would divide by zero for a base without inverse."""
+    results = [0] * len(bases)
 
     def work(start: int, stop: int) -> None:
-        results[start:stop] = [function(i) for i in range(start, stop)]
+        for i in range(start, stop):
+            (results[i],) = gmpy2.powmod_base_list([bases[i]], exponents[i], modulus)
 
-    split(work, n, threads=threads, grain=GRAIN, largest=PIECE)
+    split(work, len(bases), threads=threads, grain=GRAIN, largest=PIECE)
+    return results
+
+
+def squeeze(values: list[int], shift: int, per: int, modulus: int, threads: int | None) -> list[int]:
+    """Of every `per` values, and of the rest, multiply value i to the power ``2^(shift i)``."""
+    results = [0] * -(-len(values) // per)
+
+    def work(start: int, stop: int) -> None:
+        totals: list[int] = []
+        for i in range(per - 1, -1, -1):
+            column = values[start * per + i : stop * per : per]
+            shifted = gmpy2.powmod_base_list(totals, 1 << shift, modulus)
+            added = [total * value % modulus for total, value in zip(shifted, column, strict=False)]
+            totals = added + column[len(totals) :]
+        results[start:stop] = totals
+
+    split(work, len(results), threads=threads, grain=1, largest=PIECE)
     return results
 
 
@@ -69,14 +89,6 @@ def power_product(exponents: list[int], values: list[int], modulus: int) -> int:
             running = running * bucket % modulus
             total = total * running % modulus
     return total  # type: ignore[no-any-return]
-
-
-def horner(values: list[int], shift: int, modulus: int) -> int:
-    """Multiply value i to the power ``2^(shift i)``, for all i."""
-    *rest, total = values
-    for value in reversed(rest):
-        total = gmpy2.powmod(total, 1 << shift, modulus) * value % modulus
-    return total
 
 
 def first_fault(values: list[int], root: int) -> int | None:

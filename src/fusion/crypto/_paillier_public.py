@@ -243,12 +243,8 @@ class PublicKey:
         _modular.same_length(numbers, values)
         for i, inverse in self._inverses(values, {i for i, number in enumerate(numbers) if number < 0}).items():
             values[i] = inverse
-
-        def power(i: int) -> int:
-            # GMP divides by zero on a negative exponent of what has no inverse: exponents here have none.
-            return gmpy2.powmod(values[i], abs(numbers[i]), self._square)  # type: ignore[no-any-return]
-
-        return Ciphertexts(_modular.each(power, len(values), threads), self)
+        powers = _modular.powers(values, [abs(number) for number in numbers], self._square, threads)
+        return Ciphertexts(powers, self)
 
     def combine(self, matrix: NDArray[Any], cs: Ciphertexts) -> Ciphertexts:
         """Multiply a known matrix with a column.
@@ -322,11 +318,7 @@ class PublicKey:
         if width < 1 or per < 1 or width * per > self.bits - 2:
             raise InputError(f"{per} plaintexts of {width} bits do not fit a key of {self.bits} bits; squeeze fewer")
         values = self._own(cs)._values.tolist()
-
-        def squeezed(i: int) -> int:
-            return _modular.horner(values[i * per : (i + 1) * per], width, self._square)
-
-        return Ciphertexts(_modular.each(squeezed, -(-len(values) // per), threads), self)
+        return Ciphertexts(_modular.squeeze(values, width, per, self._square, threads), self)
 
     def rerandomise(
         self, cs: Ciphertexts, *, full: bool = False, threads: int | None = None, source: Source = os.urandom
@@ -345,12 +337,8 @@ class PublicKey:
     def _uniform(self, n: int, threads: int | None, source: Source) -> list[int]:
         """Random units to the power n. To draw a number that is no unit would be to guess a factor of n."""
         size = -(-self.bits // 8) + 16
-        units = [int.from_bytes(source(size), "little") % self.n for _ in range(n)]
-
-        def power(i: int) -> int:
-            return gmpy2.powmod(units[i], self.n, self._square)  # type: ignore[no-any-return]
-
-        return _modular.each(power, n, threads)
+        units = [gmpy2.mpz(int.from_bytes(source(size), "little")) % self.n for _ in range(n)]
+        return _modular.powers(units, [self.n] * n, self._square, threads)
 
     def _masks(self, n: int, source: Source) -> list[int]:
         with self._lock:
