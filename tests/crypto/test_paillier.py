@@ -329,9 +329,9 @@ def test_full_rerandomising_draws_from_all_nth_powers() -> None:
 # --- decryption ---
 
 
-@given(columns, st.integers(0, 256))
+@given(columns, st.integers(1, 256))
 def test_a_width_is_enforced(a: list[int], width: int) -> None:
-    limit = 2 ** max(width - 1, 0)
+    limit = 2 ** (width - 1)
     column = PUBLIC.encrypt(a)
     wrong = [i for i, x in enumerate(a) if not -limit <= x < limit]
     if wrong:
@@ -434,6 +434,7 @@ def test_calls_that_do_not_fit_are_refused() -> None:
         lambda: PUBLIC.rerandomise(other),
         lambda: PUBLIC.rerandomise(two, full=True, threads=0),
         lambda: KEY.decrypt(other),
+        lambda: KEY.decrypt(two, width=0),
         lambda: KEY.decrypt(two, threads=0),
         lambda: Ciphertexts.concatenate([]),
         lambda: Ciphertexts.concatenate([two, other]),

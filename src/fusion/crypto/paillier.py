@@ -136,11 +136,13 @@ class PrivateKey:
         Raises
         ------
         InputError
-            If they belong to another key.
+            If they belong to another key, or width is below 1.
         PeerError
             If a plaintext does not fit the width; names the first place.
         """
         values = self.public._own(cs)._values.tolist()
+        if width is not None and width < 1:
+            raise InputError("width must be at least 1, or None for plaintexts of any size")
         # Modulo p alone, what does not fit could pass for what does only if it were within 2^width of a multiple of p.
         # Who finds such a number with a width below a quarter of the key's bits has factored n (Howgrave-Graham 2001).
         halves = self._halves[:1] if width is not None and 4 * width <= self.public.bits else self._halves
@@ -151,7 +153,7 @@ class PrivateKey:
 
         split(work, len(values), threads=threads, grain=GRAIN, largest=PIECE)
         if width is not None:
-            limit = 1 << max(width - 1, 0)
+            limit = 1 << (width - 1)
             for i, number in enumerate(numbers):
                 if not -limit <= number < limit:
                     raise PeerError(f"plaintext {i} does not fit {width} bits; a sum left its declared bounds")
