@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.crypto import _modular, _primes
+from fusion.crypto._modular import Plaintexts
 from fusion.crypto._powers import Powers, exponents
 from fusion.crypto.random import Source
 from fusion.errors import InputError, PeerError
@@ -20,9 +21,6 @@ from fusion.kernels._rows import Bytes, byte_rows, byte_string
 
 MINIMUM_BITS = 3072
 """Smallest key: 128-bit security (NIST SP 800-57 part 1, table 2)."""
-
-Plaintexts = Sequence[int] | NDArray[Any]
-"""Integers: a list, or a one-dimensional array of an integer type or of Python integers."""
 
 
 class Ciphertexts:
@@ -71,7 +69,7 @@ class Ciphertexts:
     @classmethod
     def from_numbers(cls, numbers: Sequence[int], public: PublicKey) -> Ciphertexts:
         """Take ciphertexts that another library made; PeerError names the first that is not a unit modulo n^2."""
-        values = [gmpy2.mpz(number) for number in numbers]
+        values = [gmpy2.mpz(number) for number in _modular.integers(numbers)]
         fault = _modular.first_fault(values, public.n)
         if fault is not None:
             raise PeerError(f"ciphertext {fault} is not a unit below the square of the modulus; check the peer's key")
@@ -222,7 +220,7 @@ class PublicKey:
         """Add a known integer to each ciphertext."""
         numbers = self._plaintexts(plaintexts)
         values = self._own(cs)._values.tolist()
-        _same_length(numbers, values)
+        _modular.same_length(numbers, values)
         n, square = self.n, self._square
         return Ciphertexts([c * (1 + m * n) % square for c, m in zip(values, numbers, strict=True)], self)
 
@@ -242,15 +240,11 @@ class PublicKey:
         """
         numbers = self._plaintexts(factors)
         values = self._own(cs)._values.tolist()
-        _same_length(numbers, values)
+        _modular.same_length(numbers, values)
         for i, inverse in self._inverses(values, {i for i, number in enumerate(numbers) if number < 0}).items():
             values[i] = inverse
-
-        def power(i: int) -> int:
-            # GMP divides by zero on a negative exponent of what has no inverse: exponents here have none.
-            return gmpy2.powmod(values[i], abs(numbers[i]), self._square)  # type: ignore[no-any-return]
-
-        return Ciphertexts(_modular.each(power, len(values), threads), self)
+        powers = _modular.powers(values, [abs(number) for number in numbers], self._square, threads)
+        return Ciphertexts(powers, self)
 
     def combine(self, matrix: NDArray[Any], cs: Ciphertexts) -> Ciphertexts:
         """Multiply a known matrix with a column.
@@ -324,11 +318,7 @@ class PublicKey:
         if width < 1 or per < 1 or width * per > self.bits - 2:
             raise InputError(f"{per} plaintexts of {width} bits do not fit a key of {self.bits} bits; squeeze fewer")
         values = self._own(cs)._values.tolist()
-
-        def squeezed(i: int) -> int:
-            return _modular.horner(values[i * per : (i + 1) * per], width, self._square)
-
-        return Ciphertexts(_modular.each(squeezed, -(-len(values) // per), threads), self)
+        return Ciphertexts(_modular.squeeze(values, width, per, self._square, threads), self)
 
     def rerandomise(
         self, cs: Ciphertexts, *, full: bool = False, threads: int | None = None, source: Source = os.urandom
@@ -345,14 +335,10 @@ class PublicKey:
         return Ciphertexts([c * mask % self._square for c, mask in zip(values, masks, strict=True)], self)
 
     def _uniform(self, n: int, threads: int | None, source: Source) -> list[int]:
-        """Powers of random units by n. That a random number is no unit would be to guess a factor of n."""
+        """Random units to the power n. To draw a number that is no unit would be to guess a factor of n."""
         size = -(-self.bits // 8) + 16
-
-        def power(_: int) -> int:
-            unit = int.from_bytes(source(size), "little") % self.n
-            return gmpy2.powmod(unit, self.n, self._square)  # type: ignore[no-any-return]
-
-        return _modular.each(power, n, threads)
+        units = [gmpy2.mpz(int.from_bytes(source(size), "little")) % self.n for _ in range(n)]
+        return _modular.powers(units, [self.n] * n, self._square, threads)
 
     def _masks(self, n: int, source: Source) -> list[int]:
         with self._lock:
@@ -361,7 +347,7 @@ class PublicKey:
         return self._powers.of(exponents(n, self.bits, source))
 
     def _plaintexts(self, plaintexts: Plaintexts) -> list[int]:
-        numbers = _integers(plaintexts)
+        numbers = _modular.integers(plaintexts)
         half = self.n >> 1
         if numbers and not (min(numbers) >= -half and max(numbers) <= half):
             place = next(i for i, number in enumerate(numbers) if abs(number) > half)
@@ -390,22 +376,6 @@ class PublicKey:
 
     def __reduce__(self) -> NoReturn:
         raise InputError("keys are not pickled; use to_bytes() and from_bytes()")
-
-
-def _integers(values: Plaintexts) -> list[int]:
-    if isinstance(values, np.ndarray):
-        if values.ndim != 1 or values.dtype.kind not in "iuO":
-            raise InputError("integers must come as a list, or as a one-dimensional array of an integer type")
-        values = values.tolist()
-    for i, value in enumerate(values):
-        if not isinstance(value, int | np.integer | gmpy2.mpz) or isinstance(value, bool):
-            raise InputError(f"the value in place {i} is no integer; scale and round fractions first")
-    return [int(value) for value in values]
-
-
-def _same_length(numbers: Sequence[int], values: Sequence[int]) -> None:
-    if len(numbers) != len(values):
-        raise InputError(f"{len(numbers)} integers do not go with {len(values)} ciphertexts")
 
 
 def _number(data: bytes) -> int:

@@ -28,8 +28,8 @@ from typing import NoReturn
 import gmpy2
 
 from fusion.crypto import _primes
-from fusion.crypto._modular import GRAIN, PIECE
-from fusion.crypto._paillier_public import MINIMUM_BITS, Ciphertexts, Plaintexts, PublicKey
+from fusion.crypto._modular import GRAIN, PIECE, Plaintexts
+from fusion.crypto._paillier_public import MINIMUM_BITS, Ciphertexts, PublicKey
 from fusion.crypto._powers import Powers, exponents
 from fusion.crypto.random import Source
 from fusion.errors import InputError, PeerError
@@ -136,11 +136,13 @@ class PrivateKey:
         Raises
         ------
         InputError
-            If they belong to another key.
+            If they belong to another key, or width is below 1.
         PeerError
             If a plaintext does not fit the width; names the first place.
         """
         values = self.public._own(cs)._values.tolist()
+        if width is not None and width < 1:
+            raise InputError("width must be at least 1, or None for plaintexts of any size")
         # Modulo p alone, what does not fit could pass for what does only if it were within 2^width of a multiple of p.
         # Who finds such a number with a width below a quarter of the key's bits has factored n (Howgrave-Graham 2001).
         halves = self._halves[:1] if width is not None and 4 * width <= self.public.bits else self._halves
@@ -151,7 +153,7 @@ class PrivateKey:
 
         split(work, len(values), threads=threads, grain=GRAIN, largest=PIECE)
         if width is not None:
-            limit = 1 << max(width - 1, 0)
+            limit = 1 << (width - 1)
             for i, number in enumerate(numbers):
                 if not -limit <= number < limit:
                     raise PeerError(f"plaintext {i} does not fit {width} bits; a sum left its declared bounds")
@@ -206,7 +208,7 @@ def _residues(values: list[int], prime: int, square: int, scale: int) -> list[in
     """The plaintexts modulo one prime.
 
     The exponent is p - 1 times a fresh factor, taken out again afterwards: no two calls show the same exponent to who
-    watches the time. It costs 5 %; GMP's constant-time power would cost 29 %.
+    watches the time. It costs some 4 %; GMP's constant-time power would cost 29 %.
     """
     blind = int.from_bytes(os.urandom(8), "little") | 1
     exponent = (prime - 1) * blind
