@@ -90,7 +90,8 @@ class Ciphertexts:
             If a row hides nothing, as a trivial encryption does: its first element is the identity. Re-randomise what
             leaves the process.
         """
-        rows = ristretto.encode(self._points, threads=threads, variant=variant).reshape(len(self), -1)
+        rows = ristretto.encode(self._points, threads=threads, variant=variant)
+        rows = rows.reshape(-1, ELEMENT_BYTES * self.width)
         open_rows = np.flatnonzero(~rows[:, :ELEMENT_BYTES].any(axis=1))
         if len(open_rows):
             raise InputError(f"row {open_rows[0]} is a trivial encryption, open to all; rerandomise before sending")
@@ -374,8 +375,7 @@ def scale(a: Ciphertexts, factors: Ints, *, threads: int | None = None, variant:
     weights = _integers(factors, "factors")
     if weights.shape != (len(a),):
         raise InputError(f"one factor a row makes shape ({len(a)},), not {weights.shape}")
-    if weights.size and weights.min() <= -(2**62):
-        raise InputError("factors must be below 2^62 in size")
+    _check_factors(weights)
     signed, sizes = _choose(weights < 0, a, negate(a)), np.abs(weights)
     total = nothing = _trivial(len(a), a.slots)
     for bit in reversed(range(int(sizes.max(initial=0)).bit_length())):
@@ -454,8 +454,7 @@ def histogram(
     Ciphertexts
         ``features * bins`` rows, feature by feature; an empty bin is a trivial encryption of zero.
     """
-    if not isinstance(codes, np.ndarray) or codes.dtype not in (np.uint8, np.uint16) or codes.ndim != 2:
-        raise InputError("codes must be a numpy array of uint8 or uint16 of two dimensions")
+    _check_bin_codes(codes)
     if len(codes) != len(a):
         raise InputError(f"codes need one row a ciphertext, {len(a)}, not {len(codes)}")
     _check_codes(codes, bins)
@@ -475,13 +474,17 @@ def _random_scalars(n: int, source: Source, threads: int | None) -> Bytes:
 
 def _digits(values: Ints) -> list[Ints]:
     """Signed digits, -8 to 7, lowest first: the sum of ``digits[i] * 16**i``; as many as the largest value needs."""
-    if values.size and not (values.min() > -(2**62) and values.max() < 2**62):
-        raise InputError("factors must be below 2^62 in size")
+    _check_factors(values)
     rest, digits = values, []
     while rest.any():
         digits.append(((rest + 8) & 15) - 8)
         rest = (rest - digits[-1]) >> _DIGIT
     return digits
+
+
+def _check_factors(factors: Ints) -> None:
+    if factors.size and (factors.min() <= -(2**62) or factors.max() >= 2**62):
+        raise InputError("factors must be below 2^62 in size")
 
 
 def _trivial(n: int, slots: tuple[int, ...]) -> Ciphertexts:
@@ -498,6 +501,11 @@ def _integers(array: object, what: str) -> Ints:
     if not isinstance(array, np.ndarray) or not np.can_cast(array.dtype, np.int64) or array.dtype == np.bool_:
         raise InputError(f"{what} must be a numpy array of integers that int64 holds")
     return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def _check_bin_codes(codes: object) -> None:
+    if not isinstance(codes, np.ndarray) or codes.dtype not in (np.uint8, np.uint16) or codes.ndim != 2:
+        raise InputError("codes must be a numpy array of uint8 or uint16 of two dimensions")
 
 
 def _check_codes(codes: NDArray[Any], count: int) -> None:
