@@ -549,3 +549,14 @@ def test_full_rerandomising_draws_units_only() -> None:
     assert fresh.numbers() == [pow(x, int(public.n), int(public.n) ** 2) for x in (2, 3)]
     with pytest.raises(StopIteration):
         next(drawn)
+
+
+def test_pairs_of_primes_that_are_too_alike_are_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Close to each other, or with a factor besides 2 common to p - 1 and q - 1."""
+    low, high = 3 << 62, (1 << 64) - 1
+    good = (low + 3, high - 4)
+    assert math.gcd(low + 2, high - 5) == 2
+    close, common = (low + 3, low + 5), (1 + 6 * (low // 6 + 1), 1 + 6 * (high // 6))
+    drawn = iter([*close, *common, *good])
+    monkeypatch.setattr(_primes, "blum_prime", lambda bits, source: next(drawn))
+    assert _primes.prime_pair(128, os.urandom) == good

@@ -338,7 +338,8 @@ class PublicKey:
 
     def _uniform(self, n: int, threads: int | None, source: Source) -> list[int]:
         """Random units to the power n."""
-        size, units = -(-self.bits // 8) + 16, []
+        size = -(-self.bits // 8) + 16
+        units: list[int] = []
         while len(units) < n:
             unit = gmpy2.mpz(int.from_bytes(source(size), "little")) % self.n
             # only a modulus made to be hostile has others that are ever drawn
