@@ -242,7 +242,7 @@ def test_a_value_outside_the_bound_is_an_error(variant):
 
 
 def test_another_key_decrypts_nothing():
-    with pytest.raises(InputError, match="row 0, slot 0: .* for another key"):
+    with pytest.raises(InputError, match=r"row 0, slot 0: .* for another key"):
         elgamal.generate(3).decrypt(KEY.public.encrypt(integers(1, 3)), 10**6)
 
 

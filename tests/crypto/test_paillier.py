@@ -532,3 +532,31 @@ def test_exponentiations_leave_the_interpreter_to_others(name: str, monkeypatch:
     }
     monkeypatch.setattr(gmpy2, "powmod", None)
     calls[name]()
+
+
+def test_a_modulus_made_to_break_the_base_is_refused() -> None:
+    """Searched for: 65537 divides it and the hash that the base comes from. Trial division does not go that far."""
+    public = PublicKey.insecure_from_modulus(223605706990419703650251734119537155171)
+    with pytest.raises(PeerError, match="shares a factor with a hash"):
+        public.encrypt([1])
+
+
+def test_full_rerandomising_draws_units_only() -> None:
+    """A hostile modulus has multiples of 65537 to draw; here the source begins with one."""
+    public = PublicKey.insecure_from_modulus(65537 * int(gmpy2.next_prime(1 << 120)))
+    drawn = iter([65537, 2, 3])
+    fresh = public.rerandomise(public.zeros(2), full=True, source=lambda n: next(drawn).to_bytes(n, "little"))
+    assert fresh.numbers() == [pow(x, int(public.n), int(public.n) ** 2) for x in (2, 3)]
+    with pytest.raises(StopIteration):
+        next(drawn)
+
+
+def test_pairs_of_primes_that_are_too_alike_are_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Close to each other, or with a factor besides 2 common to p - 1 and q - 1."""
+    low, high = 3 << 62, (1 << 64) - 1
+    good = (low + 3, high - 4)
+    assert math.gcd(low + 2, high - 5) == 2
+    close, common = (low + 3, low + 5), (1 + 6 * (low // 6 + 1), 1 + 6 * (high // 6))
+    drawn = iter([*close, *common, *good])
+    monkeypatch.setattr(_primes, "blum_prime", lambda bits, source: next(drawn))
+    assert _primes.prime_pair(128, os.urandom) == good

@@ -186,6 +186,8 @@ class PublicKey:
         """The n-th power whose powers hide plaintexts: h^n for the square h of a hash of n."""
         stream = hashlib.shake_256(b"fusion/crypto/paillier/base/1" + self.to_bytes())
         root = gmpy2.mpz(int.from_bytes(stream.digest(-(-self.bits // 8) + 16), "big"))
+        if gmpy2.gcd(root, self.n) != 1:
+            raise PeerError("the key's modulus is unfit: it shares a factor with a hash; ask its owner for another")
         return gmpy2.powmod(root * root, self.n, self._square)  # type: ignore[no-any-return]
 
     def encrypt(self, plaintexts: Plaintexts, *, source: Source = os.urandom) -> Ciphertexts:
@@ -335,9 +337,14 @@ class PublicKey:
         return Ciphertexts([c * mask % self._square for c, mask in zip(values, masks, strict=True)], self)
 
     def _uniform(self, n: int, threads: int | None, source: Source) -> list[int]:
-        """Random units to the power n. To draw a number that is no unit would be to guess a factor of n."""
+        """Random units to the power n."""
         size = -(-self.bits // 8) + 16
-        units = [gmpy2.mpz(int.from_bytes(source(size), "little")) % self.n for _ in range(n)]
+        units: list[int] = []
+        while len(units) < n:
+            unit = gmpy2.mpz(int.from_bytes(source(size), "little")) % self.n
+            # only a modulus made to be hostile has others that are ever drawn
+            if gmpy2.gcd(unit, self.n) == 1:
+                units.append(unit)
         return _modular.powers(units, [self.n] * n, self._square, threads)
 
     def _masks(self, n: int, source: Source) -> list[int]:
