@@ -9,7 +9,7 @@ from fusion.aggregation import PrivateKey, PublicKey, paillier
 
 Pair = tuple[PublicKey, PrivateKey]
 
-EXACT = ("cleartext", "paillier", "elgamal")
+SCHEMES = ("cleartext", "paillier", "elgamal", "ckks")
 SLOTS = 12
 
 
@@ -20,4 +20,6 @@ def pair(scheme: str, copy: int = 0) -> Pair:
         return aggregation.ideal.generate()
     if scheme == "paillier":
         return paillier.insecure_generate(512)
+    if scheme == "ckks":
+        return aggregation.generate("ckks", length=SLOTS, bound=10**6, terms=500)
     return aggregation.generate("elgamal", slots=SLOTS)

