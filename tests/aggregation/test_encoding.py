@@ -90,7 +90,7 @@ def test_refusals_name_the_place_and_no_value(value, reason):
     with pytest.raises(InputError, match=f"^the value in row 2, column 1 {reason}") as refused:
         encode(values, 0, 100)
     assert not np.isfinite(value) or str(value) not in str(refused.value)
-    with pytest.raises(InputError, match="^the value in row 2, column height "):
+    with pytest.raises(InputError, match=r"^the value in row 2, column height "):
         encode(values, 0, 100, "height")
 
 

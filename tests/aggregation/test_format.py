@@ -56,7 +56,7 @@ def test_every_truncation_and_addition_is_refused(keys):
         kind.from_bytes(bytearray(data), public)
         kind.from_bytes(memoryview(data), public)
         for length in spread(len(data)):
-            with pytest.raises(PeerError, match="do not begin as one|not as many as it announces"):
+            with pytest.raises(PeerError, match=r"do not begin as one|not as many as it announces"):
                 kind.from_bytes(memoryview(data)[:length], public)
         with pytest.raises(PeerError, match="not as many as it announces"):
             kind.from_bytes(data + b"\0", public)

@@ -45,7 +45,7 @@ def test_printing_shows_no_secret(keys):
 def test_nothing_is_pickled(keys):
     for thing in objects(keys)[:8]:
         for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
-            with pytest.raises(InputError, match="is not pickled|are not pickled"):
+            with pytest.raises(InputError, match=r"is not pickled|are not pickled"):
                 attempt(thing)
     with pytest.raises(InputError):
         pickle.dumps(keys[1]._scheme)

@@ -1,8 +1,8 @@
 """CKKS behind encrypted arrays: long rows, added as one, and exact all the same.
 
-The scheme itself computes approximately. Here it carries whole numbers, with parameters chosen so that what comes out is
-off by less than half of one: decryption floods, rounds, and gives exactly the sum. So a decryption shows nothing of the
-ciphertexts' noise, which in raw ones gives the key away to whoever knows the ciphertexts.
+The scheme itself computes approximately. Here it carries whole numbers, with parameters chosen so that what comes out
+is off by less than half of one: decryption floods, rounds, and gives exactly the sum. So a decryption shows nothing of
+the ciphertexts' noise, which in raw ones gives the key away to whoever knows the ciphertexts.
 """
 
 from __future__ import annotations
