@@ -10,7 +10,7 @@ from fusion.aggregation import PrivateKey, PublicKey, paillier
 Pair = tuple[PublicKey, PrivateKey]
 
 SCHEMES = ("cleartext", "paillier", "elgamal", "ckks")
-SLOTS = 12
+SLOTS = 30
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fusion import InputError
 from fusion.aggregation import EncryptedArray, paillier
 
-from .keypairs import SCHEMES, pair
+from .keypairs import SCHEMES, SLOTS, pair
 
 EXAMPLES = {"cleartext": 60, "paillier": 25, "elgamal": 25, "ckks": 8}
 LIMITS = {"bound": 1000, "terms": 500}
@@ -111,7 +111,12 @@ def test_any_program_gives_what_numpy_gives(scheme):
     run()
 
 
-SPILL = 12  # under the short Paillier key such a row needs more than one ciphertext
+SPILL = SLOTS  # under the short Paillier key such a row needs more than one ciphertext
+
+
+def test_the_longest_rows_take_several_ciphertexts():
+    public, _ = pair("paillier")
+    assert public._scheme.body_bytes(public.encrypt(np.zeros((1, SPILL)), **LIMITS)._row, 1, squeezed=False) == 2 * 128
 
 
 def test_extremes_at_the_full_number_of_terms(keys):
@@ -234,6 +239,7 @@ def test_only_like_adds_up_with_like(keys):
         lambda a: a.groupby([0.0, 1.0, 2.0]),
         lambda a: a.groupby([0, 1, 2], groups=2),
         lambda a: a.groupby([0, 1, 2], groups=2**60),
+        lambda a: a.groupby([0, 1, 2**40]),
         lambda a: a.sum()[0],
         lambda a: a.sum().sum(),
         lambda a: len(a.sum()),
@@ -299,8 +305,8 @@ def test_limits_that_are_none(limits):
 def test_a_scheme_says_what_it_can_hold():
     with pytest.raises(InputError, match='at most 2\\^40 for "elgamal"'):
         pair("elgamal")[0].encrypt([1])
-    with pytest.raises(InputError, match="need a key of as many slots, this one has 12"):
-        pair("elgamal")[0].encrypt(np.zeros((1, 13)), **LIMITS)
+    with pytest.raises(InputError, match="need a key of as many slots, this one has 30"):
+        pair("elgamal")[0].encrypt(np.zeros((1, 31)), **LIMITS)
     with pytest.raises(InputError, match="does not fit a key of 128 bits; declare less"):
         paillier.insecure_generate(128)[0].encrypt([1], bound=2**62, terms=2**40)
 

@@ -287,6 +287,32 @@ def test_labels_are_read_strictly(change, match):
         EncryptedGroups.from_bytes(resealed(make_all("cleartext")["groups"][0], lambda h: h | change), public)
 
 
+@pytest.mark.parametrize("share", ["header", "body", "anywhere"])
+def test_forged_bytes_give_a_result_or_a_peer_error(keys, share):
+    public, private = keys
+    random = np.random.default_rng(5)
+    count = 8 if public.scheme == "ckks" else 250
+    for name, (data, kind) in make_all(public.scheme).items():
+        header_end = format._START.size + format._START.unpack_from(data)[3]
+        low, high = {
+            "header": (format._START.size, header_end),
+            "body": (header_end, len(data) - 32),
+            "anywhere": (0, len(data) - 32),
+        }[share]
+        refused = []
+        for _ in range(count):
+            forged = bytearray(data[:-32])
+            for place in random.integers(low, high, random.integers(1, 4)):
+                forged[place] = random.integers(256)
+            forged += hashlib.sha256(forged).digest()
+            try:
+                private.decrypt(kind.from_bytes(forged, public))
+            except PeerError as error:
+                refused.append(str(error))
+        assert "\n" not in "".join(refused)
+        assert len(refused) > count // 3 or (share, name) != ("header", "array")
+
+
 def test_variance_without_squares_is_refused():
     public, _ = pair("cleartext")
     frame = public.encrypt(pd.DataFrame({"x": [1, 2]}), **LIMITS)

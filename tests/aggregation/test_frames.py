@@ -224,7 +224,7 @@ def test_a_negative_count_is_noticed():
 def test_printing_shows_what_is_declared():
     public, _ = pair("cleartext")
     frame = public.encrypt(CLAIMS[["cost"]], decimals=2, bound=200, terms=100)
-    described = "columns=(cost: decimals=2 bound=200), terms=100)"
+    described = "columns=('cost': decimals=2 bound=200), terms=100)"
     assert repr(frame) == f"EncryptedFrame(cleartext, rows=6, {described}"
     assert repr(frame.groupby(REGION)) == f"FrameGroups({frame!r}, groups=3)"
     result = frame.groupby(REGION).agg(["sum"])

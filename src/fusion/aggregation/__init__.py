@@ -4,6 +4,7 @@ from fusion.aggregation import ideal
 from fusion.aggregation.arrays import EncryptedArray, Groups
 from fusion.aggregation.frames import EncryptedFrame, EncryptedGroups, FrameGroups
 from fusion.aggregation.keys import PrivateKey, PublicKey, generate
+from fusion.aggregation.transfer import exchange
 
 __all__ = [
     "EncryptedArray",
@@ -13,6 +14,7 @@ __all__ = [
     "Groups",
     "PrivateKey",
     "PublicKey",
+    "exchange",
     "generate",
     "ideal",
 ]

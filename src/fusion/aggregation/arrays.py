@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from fusion.aggregation.encoding import MAX_TERMS, Row
+from fusion.aggregation.encoding import MAX_GROUPS, Row, whole
 from fusion.aggregation.format import ArrayHeader, open_envelope, seal_envelope
 from fusion.aggregation.schemes import Cells, Indices, Public
 from fusion.errors import InputError, PeerError
@@ -171,7 +171,8 @@ class EncryptedArray:
         codes : (n,) integers
             The group of each row, 0 and up.
         groups : int, optional
-            How many groups there are, those without rows included; by default as many as the largest code needs.
+            How many groups there are, those without rows included, at most 2^20; by default as many as the largest
+            code needs.
 
         Raises
         ------
@@ -185,11 +186,11 @@ class EncryptedArray:
         least = 1 + int(codes.max()) if rows else 0
         if groups is None:
             groups = least
-        if isinstance(groups, bool) or not isinstance(groups, numbers.Integral) or not least <= groups <= MAX_TERMS:
-            raise InputError(f"groups must be a whole number of at least {least}, one more than the largest code")
         if rows and codes.min() < 0:
             raise InputError("codes are 0 and up; leave out rows without a group")
-        return Groups(self, codes.astype(np.int64), int(groups))
+        if least > MAX_GROUPS:
+            raise InputError(f"codes are below {MAX_GROUPS}; number the groups from 0, as pandas.factorize does")
+        return Groups(self, codes.astype(np.int64), whole(groups, "groups", least, MAX_GROUPS))
 
     def squeeze(self) -> EncryptedArray:
         """The same rows in as few ciphertexts as hold them, for results that only add up and get decrypted.

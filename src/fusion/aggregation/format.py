@@ -13,7 +13,7 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
-from fusion.aggregation.encoding import MAX_DECIMALS, MAX_LIMIT, MAX_TERMS, MAX_WIDTH, Row
+from fusion.aggregation.encoding import MAX_DECIMALS, MAX_GROUPS, MAX_LIMIT, MAX_TERMS, MAX_WIDTH, Row
 from fusion.aggregation.schemes import KEY_ID_BYTES
 from fusion.errors import InputError, PeerError
 
@@ -32,7 +32,8 @@ MAGIC = b"\x9fFUSION\n"
 VERSION = 1
 _START = struct.Struct("<8sBBIQ")
 _DIGEST_BYTES = 32
-_MAX_HEADER = 1 << 26
+_MAX_HEADER = 1 << 24
+_MAX_COLUMNS = 4096
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 
 _Word = Annotated[str, msgspec.Meta(max_length=64, pattern=r"\A[!-~]+\Z")]
@@ -63,7 +64,7 @@ class ArrayHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     packed: bool
     squeezed: bool
     width: Annotated[int, msgspec.Meta(ge=1, le=MAX_WIDTH)]
-    limits: Annotated[tuple[_Limit, ...], msgspec.Meta(min_length=1, max_length=MAX_WIDTH)]
+    limits: Annotated[tuple[_Limit, ...], msgspec.Meta(min_length=1, max_length=4 * _MAX_COLUMNS)]
     decimals: Annotated[int, msgspec.Meta(ge=0, le=MAX_DECIMALS)]
     terms: Annotated[int, msgspec.Meta(ge=1, le=MAX_TERMS)]
     weight: _Count
@@ -93,7 +94,7 @@ class FrameHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     """Of an encrypted frame. ``index`` is the name of its row labels 0 to n - 1."""
 
     array: ArrayHeader
-    columns: Annotated[tuple[Column, ...], msgspec.Meta(min_length=1, max_length=4096)]
+    columns: Annotated[tuple[Column, ...], msgspec.Meta(min_length=1, max_length=_MAX_COLUMNS)]
     moments: Annotated[int, msgspec.Meta(ge=1, le=2)]
     index: _Name | None
 
@@ -103,17 +104,17 @@ class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: _Name | None
     kind: Literal["boolean", "integer", "real", "text", "time-s", "time-ms", "time-us", "time-ns"]
-    values: list[bool | int | float | str]
+    values: Annotated[list[bool | int | float | str], msgspec.Meta(max_length=MAX_GROUPS)]
 
 
 class GroupsHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="groups"):
     """Of an encrypted table of group results."""
 
     array: ArrayHeader
-    columns: Annotated[tuple[Column, ...], msgspec.Meta(min_length=1, max_length=4096)]
+    columns: Annotated[tuple[Column, ...], msgspec.Meta(min_length=1, max_length=_MAX_COLUMNS)]
     moments: Annotated[int, msgspec.Meta(ge=1, le=2)]
     statistics: Annotated[tuple[Literal["count", "sum", "mean", "var"], ...], msgspec.Meta(min_length=1, max_length=4)]
-    levels: Annotated[tuple[Level, ...], msgspec.Meta(min_length=1, max_length=64)]
+    levels: Annotated[tuple[Level, ...], msgspec.Meta(min_length=1, max_length=16)]
 
 
 _KINDS: dict[type[msgspec.Struct], tuple[int, str]] = {

@@ -370,7 +370,7 @@ def _aligned(series: pd.Series, index: pd.Index) -> None:
 
 def _describe(columns: tuple[Column, ...], table: EncryptedArray) -> str:
     described = ", ".join(
-        f"{column.name}: decimals={column.decimals} bound={column.limit / 10**column.decimals:.12g}"
+        f"{column.name!r}: decimals={column.decimals} bound={column.limit / 10**column.decimals:.12g}"
         for column in columns
     )
     return f"columns=({described}), terms={table.terms}"
