@@ -19,7 +19,7 @@ from fusion.errors import (
 )
 
 if TYPE_CHECKING:
-    from fusion import aggregation, channel, crypto, disclosure, kernels, progress, psi, scenarios, tables
+    from fusion import aggregation, channel, crypto, disclosure, kernels, learning, progress, psi, scenarios, tables
     from fusion.channel.connect import connect
     from fusion.channel.simulate import simulate
 
@@ -31,6 +31,7 @@ _SUBPACKAGES = (
     "crypto",
     "disclosure",
     "kernels",
+    "learning",
     "progress",
     "psi",
     "scenarios",
@@ -52,6 +53,7 @@ __all__ = [
     "crypto",
     "disclosure",
     "kernels",
+    "learning",
     "progress",
     "psi",
     "scenarios",

@@ -52,7 +52,7 @@ class PeerAborted(FusionError):
     peer : str
         Its name.
     error : str
-        The class name of the exception it left by, such as ``"InputError"``.
+        The class of the error of this package that it left by, such as ``"InputError"``; ``"Exception"`` for others.
     field : str
         The announced field concerned, or the empty string.
     """

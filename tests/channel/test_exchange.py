@@ -115,7 +115,7 @@ def test_the_largest_chunk_fits_and_one_row_more_does_not(keys, transport):
         got = duel(lambda: swap(a, [rows(largest + 1, 16)], width=16), lambda: swap(b, width=16))
     assert isinstance(got[0], ValueError)
     assert isinstance(got[1], PeerAborted)
-    assert got[1].error == "ValueError"
+    assert got[1].error == "Exception"  # which one it was is this side's own affair
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def judge(mine: str, other: str, outcome: object, theirs: int) -> None:
         assert outcome == [rows(500, 64, number).tobytes() for number in range(theirs)]
     elif isinstance(outcome, PeerAborted):
         assert other != "never", "told of a failure that was none"
-        assert outcome.error == "Trouble"
+        assert outcome.error == "Exception"
     elif isinstance(outcome, Trouble):
         assert mine != "never"
     else:

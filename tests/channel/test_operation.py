@@ -143,7 +143,7 @@ def test_a_failure_here_is_an_error_there_and_then_work_goes_on(keys, transport,
             got = duel(lambda failing=failing: fails(failing, when), lambda other=other: swap(other, [rows(4000)] * 50))
             assert isinstance(got[0], Trouble)
             assert isinstance(got[1], PeerAborted)
-            assert (got[1].peer, got[1].error, got[1].field) == (failing.name, "Trouble", "")
+            assert (got[1].peer, got[1].error, got[1].field) == (failing.name, "Exception", "")
             assert "4711" not in one_line(got[1])
             after = duel(lambda: swap(a, [rows(9)]), lambda: swap(b, [rows(7)]))
             assert after == [[rows(7).tobytes()], [rows(9).tobytes()]]
@@ -216,7 +216,7 @@ def test_many_failures_in_a_row_stay_in_step(keys, transport):
 
         got = duel(lambda: stubborn(a), lambda: patient(b))
     assert got[0] == ["Trouble"] * 8 + [[]]
-    assert got[1] == ["Trouble"] * 8 + [[rows(1).tobytes()]]
+    assert got[1] == ["Exception"] * 8 + [[rows(1).tobytes()]]
 
 
 def test_a_failure_after_the_end_does_not_spoil_the_next_operation(keys, transport):
@@ -274,7 +274,7 @@ def test_a_failure_at_once_does_not_take_back_the_end_before_it(keys, transport)
         assert duel(lambda: completes_and_fails(a), lambda: lags(b)) == [[], None]
         got = duel(lambda: swap(b))
         assert isinstance(got[0], PeerAborted)
-        assert got[0].error == "Trouble"
+        assert got[0].error == "Exception"
 
 
 def test_ctrl_c_inside_a_wait_reaches_the_peer(keys, transport):
@@ -368,7 +368,7 @@ def test_an_abort_before_closing_still_arrives(keys, transport):
     with channels(keys, transport) as (a, b):
         got = duel(lambda: leaves(a), lambda: swap(b, [rows(5)]))
     assert isinstance(got[1], PeerAborted)
-    assert got[1].error == "Trouble"
+    assert got[1].error == "Exception"
 
 
 def test_an_abort_says_a_class_and_a_field_in_one_printable_line(keys):

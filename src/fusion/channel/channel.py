@@ -347,7 +347,10 @@ class Channel:
         if self._left:
             return  # it was this peer who left; an error on the channel to another one must still be told
         field = error.field if isinstance(error, MismatchError) else ""
-        last = encode(Abort(type(error).__name__[:64], str(field)[:64]))
+        # the class of an error of ours says what to do; that of any other says what this side's data did to a library
+        ours = isinstance(error, KeyboardInterrupt) or type(error).__module__.partition(".")[0] == "fusion"
+        name = type(error).__name__ if ours else "Exception"
+        last = encode(Abort(name[:64], str(field)[:64]))
         self._mailbox.leave(self._number, Frame(Kind.ABORT, last, self._number))
 
 

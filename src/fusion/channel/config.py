@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from fusion.channel.identity import Identity, check_fingerprint, check_name
-from fusion.errors import InputError, MismatchError
+from fusion.errors import InputError
 
 __all__ = ["Party", "Peer", "host_and_port"]
 
@@ -69,8 +69,6 @@ class Party:
         ------
         InputError
             When the file or the identity it names is missing, malformed or contradicts itself.
-        MismatchError
-            When the identity was made for another name.
         """
         path = Path(path)
         try:
@@ -85,17 +83,20 @@ class Party:
         check_name(entry.name)
         identity = Identity.load(path.parent / entry.identity)
         if identity.name != entry.name:
-            raise MismatchError("name", entry.name, identity.name)
+            raise InputError(
+                f"{path}: name is {entry.name!r}, but {entry.identity} was made for {identity.name!r}; "
+                "the peers know this party by the name in its identity"
+            )
         if not MIN_TIMEOUT <= entry.timeout <= 86_400:
             raise InputError(f"{path}: timeout must be from {MIN_TIMEOUT:g} to 86400 seconds")
         if entry.listen is not None:
-            host_and_port(entry.listen)
+            _check_address(entry.listen, f"{path}: listen")
         peers = {}
         for name, peer in entry.peers.items():
             if check_name(name) == entry.name:
                 raise InputError(f"{path}: {name!r} is this party itself; a peer needs another name")
             if peer.address is not None:
-                host_and_port(peer.address)
+                _check_address(peer.address, f"{path}: the address of {name!r}")
             elif entry.listen is None:
                 raise InputError(
                     f"{path}: peer {name!r} has no `address` and this party has no `listen`; give one of them"
@@ -118,6 +119,13 @@ class Party:
             raise InputError(
                 f"{self.name} knows no peer {name!r} (known: {known}); add [peers.{name}] to its file"
             ) from None
+
+
+def _check_address(text: str, where: str) -> None:
+    try:
+        host_and_port(text)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def host_and_port(text: str) -> tuple[str, int]:

@@ -288,7 +288,8 @@ class _Door:
                 if remaining <= 0:
                     turned_away = f"; somebody was turned away: {self._refused}" if self._refused else ""
                     raise TransportError(
-                        f"{peer.name} did not connect to {self._party.listen} in time; start its side{turned_away}"
+                        f"{peer.name} did not connect to {self._party.listen} before the deadline; start its side, "
+                        f"or raise `timeout` in this party's file{turned_away}"
                     )
                 self._changed.wait(min(remaining, 0.25))
 
