@@ -540,7 +540,7 @@ def test_the_servers_receipt_says_why_somebody_was_left_out(identities, leaving,
     assert out["server"].total.tolist() == [5]
     assert isinstance(out["d"], PeerAborted)
     assert sorted(kept["receipt"].notes) == [
-        "b dropped out: b left the operation with Vanished; see the message on its side",
+        "b dropped out: b left the operation with Exception; see the message on its side",
         "d dropped out: d sent bytes that are no Shares; check that all run the same version",
     ]
     assert kept["receipt"].learned["server"][0] == "who took part: 5 of 7; left out: b, d"

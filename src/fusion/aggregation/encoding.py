@@ -17,7 +17,18 @@ import numpy.typing as npt
 
 from fusion.errors import InputError
 
-__all__ = ["MAX_DECIMALS", "MAX_LIMIT", "MAX_TERMS", "MAX_WIDTH", "Row", "decode", "encode", "scaled_limit", "whole"]
+__all__ = [
+    "MAX_DECIMALS",
+    "MAX_GROUPS",
+    "MAX_LIMIT",
+    "MAX_TERMS",
+    "MAX_WIDTH",
+    "Row",
+    "decode",
+    "encode",
+    "scaled_limit",
+    "whole",
+]
 
 Integers = npt.NDArray[Any]
 """int64, or object with Python integers where 64 bits do not hold what was declared."""
@@ -25,6 +36,7 @@ Integers = npt.NDArray[Any]
 MAX_DECIMALS = 18
 MAX_LIMIT = (1 << 63) - 1
 MAX_TERMS = 1 << 40
+MAX_GROUPS = 1 << 20
 MAX_WIDTH = 1 << 24
 
 

@@ -19,6 +19,7 @@ def _usable(variant: Callable[[int], Any]) -> dict[str, Any]:
 
 _KERNELS = {
     "ristretto255": _usable(lib.fusion_ristretto_variant),
+    "elgamal": _usable(lib.fusion_elgamal_variant),
     "sha256": _usable(lib.fusion_sha256_variant),
     "sha512": _usable(lib.fusion_sha512_variant),
 }
@@ -29,7 +30,7 @@ def variants(kernel: str = "ristretto255") -> tuple[str, ...]:
 
     Parameters
     ----------
-    kernel : {"ristretto255", "sha256", "sha512"}
+    kernel : {"ristretto255", "elgamal", "sha256", "sha512"}
     """
     return tuple(_KERNELS[kernel])
 
@@ -41,7 +42,7 @@ def active(kernel: str = "ristretto255") -> str:
 
     Parameters
     ----------
-    kernel : {"ristretto255", "sha256", "sha512"}
+    kernel : {"ristretto255", "elgamal", "sha256", "sha512"}
 
     Raises
     ------
