@@ -25,7 +25,8 @@ def table(found: Mapping[str, Any]) -> None:
         markup=False,
         style="dim",
     )
-    {"kernels": _kernels, "channel": _channel, "psi": _psi, "rlwe": _rlwe}[found["benchmark"]](found, screen)
+    shows = {"kernels": _kernels, "channel": _channel, "psi": _psi, "rlwe": _rlwe, "secure-sum": _secure_sum}
+    shows[found["benchmark"]](found, screen)
 
 
 def _grid(headings: Iterable[str]) -> Table:
@@ -155,6 +156,25 @@ def _rlwe(found: Mapping[str, Any], screen: Console) -> None:
     for kind in _in_order([list(told["bytes"]) for told in contenders.values()]):
         sizes = [told["bytes"].get(kind) for told in contenders.values()]
         grid.add_row(f"{kind}, bytes", *("" if size is None else f"{size:,}" for size in sizes))
+    screen.print(grid)
+
+
+def _secure_sum(found: Mapping[str, Any], screen: Console) -> None:
+    screen.print(
+        f"secure sum of {found['clients']} clients, {found['n']:,} values each: CPU milliseconds, median "
+        "[lowest, highest]\n",
+        markup=False,
+    )
+    grid = _grid(["", "one client", "server", "server after dropouts", "bytes sent", "expansion"])
+    for what, told in found["fusion"]["values"].items():
+        grid.add_row(
+            what,
+            _with_spread(told["client_milliseconds"], told["spread"]),
+            f"{told['server_milliseconds']:.4g}",
+            f"{told['server_milliseconds_after_dropouts']:.4g}",
+            f"{told['bytes_sent']:,}",
+            f"{told['expansion']:.4g}",
+        )
     screen.print(grid)
 
 

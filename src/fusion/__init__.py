@@ -19,13 +19,24 @@ from fusion.errors import (
 )
 
 if TYPE_CHECKING:
-    from fusion import channel, crypto, kernels, learning, progress, psi, scenarios, tables
+    from fusion import aggregation, channel, crypto, disclosure, kernels, learning, progress, psi, scenarios, tables
     from fusion.channel.connect import connect
     from fusion.channel.simulate import simulate
 
 __version__ = "0.1.0"
 
-_SUBPACKAGES = ("channel", "crypto", "kernels", "learning", "progress", "psi", "scenarios", "tables")
+_SUBPACKAGES = (
+    "aggregation",
+    "channel",
+    "crypto",
+    "disclosure",
+    "kernels",
+    "learning",
+    "progress",
+    "psi",
+    "scenarios",
+    "tables",
+)
 _FUNCTIONS = {"connect": "fusion.channel.connect", "simulate": "fusion.channel.simulate"}
 
 __all__ = [
@@ -36,9 +47,11 @@ __all__ = [
     "PeerError",
     "PolicyError",
     "TransportError",
+    "aggregation",
     "channel",
     "connect",
     "crypto",
+    "disclosure",
     "kernels",
     "learning",
     "progress",

@@ -11,7 +11,7 @@ from fusion import kernels
 from fusion.errors import InputError
 from fusion.kernels import _dispatch, _rows, hashing, ristretto
 
-KERNELS = ["ristretto255", "sha256", "sha512"]
+KERNELS = ["ristretto255", "elgamal", "sha256", "sha512"]
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

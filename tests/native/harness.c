@@ -11,9 +11,11 @@
 #include "aes.h"
 #include "gf128.h"
 #include "hashing.h"
+#include "logarithm.h"
 #include "ntt.h"
 #include "okvs.h"
 #include "rlwe.h"
+#include "scalar25519.h"
 #include "sha512.h"
 #include "variants.h"
 
@@ -464,6 +466,118 @@ static void run_join(const block *f)
     free_ring(&r);
 }
 
+/* --- ElGamal, with every variant; encodings go through the portable curve, whose points all variants read --- */
+
+static block encode_portable(block points) { return encode(&fusion_ristretto_portable, points); }
+static block decode_portable(block encodings) { return decode_valid(&fusion_ristretto_portable, encodings); }
+
+static uint8_t *table_of(const fusion_elgamal *ops, const uint8_t *point)
+{
+    uint8_t *table = scratch(ops->table_bytes);
+    ops->fill_table(table, point);
+    return table;
+}
+
+/* fixed ELEMENTS(two) SCALARS VALUES ENCODINGS: scalars times the first, values times the second */
+static void run_fixed(const block *f)
+{
+    size_t n = f[1].size / 32;
+    const fusion_elgamal *ops;
+    for (int i = 0; (ops = fusion_elgamal_variant(i)); i++) {
+        block elements = decode_portable(f[0]), points = allocate(FUSION_POINT_BYTES * n);
+        int64_t *values = (int64_t *)(void *)scratch(8 * n);
+        uint8_t *first = table_of(ops, elements.bytes);
+        uint8_t *second = table_of(ops, elements.bytes + FUSION_POINT_BYTES);
+        for (size_t k = 0; k < n; k++) {
+            values[k] = 0;
+            for (size_t b = 8; b-- > 0;) values[k] = (int64_t)((uint64_t)values[k] << 8 | f[2].bytes[8 * k + b]);
+        }
+        ops->multiply_fixed(points.bytes, FUSION_POINT_BYTES, first, f[1].bytes, second, values, n);
+        expect("fixed", encode_portable(points), f[3]);
+        free(elements.bytes), free(first), free(second), free(values);
+    }
+}
+
+/* sums BINS(1 byte) CODES(8 bytes a row) ENCODINGS SUMS(8 bins): by both ways of adding up */
+static void run_sums(const block *f)
+{
+    size_t bins = f[0].bytes[0], n = f[2].size / 32;
+    const fusion_elgamal *ops;
+    for (int i = 0; (ops = fusion_elgamal_variant(i)); i++) {
+        block points = decode_portable(f[2]);
+        uint16_t *codes = (uint16_t *)(void *)scratch(2 * FUSION_SUM_LANES * n);
+        uint32_t *at = words(FUSION_SUM_LANES * n), *rows = words(FUSION_SUM_LANES * n);
+        for (size_t k = 0; k < FUSION_SUM_LANES * n; k++) {
+            codes[k] = f[1].bytes[k];
+            at[k] = (uint32_t)(k % FUSION_SUM_LANES * bins + codes[k]);
+            rows[k] = (uint32_t)(k / FUSION_SUM_LANES);
+        }
+        for (int way = 0; way < 2; way++) {
+            uint8_t *sums = scratch(FUSION_SUM_BYTES * FUSION_SUM_LANES * bins);
+            block closed = allocate(FUSION_POINT_BYTES * FUSION_SUM_LANES * bins);
+            ops->clear_sums(sums, FUSION_SUM_LANES * bins);
+            if (way) ops->group_sum(sums, at, rows, points.bytes, FUSION_POINT_BYTES, n);
+            else ops->histogram(sums, codes, bins, points.bytes, FUSION_POINT_BYTES, n);
+            ops->close_sums(closed.bytes, FUSION_POINT_BYTES, sums, FUSION_SUM_LANES * bins);
+            expect("sums", encode_portable(closed), f[3]);
+            free(sums);
+        }
+        free(points.bytes), free(codes), free(at), free(rows);
+    }
+}
+
+/* logarithm BITS(1 byte) CENTRES STEPS TABLE PLACES MULTIPLES: the table holds the multiples that TABLE lists, 0, 1, ...
+ * at first, so that one insertion of one step, 0, fills it; the last two are as two bytes each, big-endian, plus one */
+static void run_logarithm(const block *f)
+{
+    int bits = f[0].bytes[0];
+    size_t n = f[1].size / 32, m = f[2].size / 32, count = f[3].size / 32;
+    const fusion_elgamal *ops;
+    for (int i = 0; (ops = fusion_elgamal_variant(i)); i++) {
+        block centres = decode_portable(f[1]), steps = decode_portable(f[2]), entries = decode_portable(f[3]);
+        block places = allocate(2 * n), multiples = allocate(2 * n);
+        uint64_t *table = (uint64_t *)(void *)scratch((size_t)8 << bits), *keys, *own;
+        int64_t *place = (int64_t *)(void *)scratch(8 * n), *multiple = (int64_t *)(void *)scratch(8 * n);
+        int64_t *skip = (int64_t *)(void *)scratch(8 * n);
+        own = (uint64_t *)(void *)scratch(16 * count), keys = (uint64_t *)(void *)scratch(16 * n * m);
+        memset(table, 0, (size_t)8 << bits);
+        ops->quadruple(centres.bytes, centres.bytes, n);
+        ops->quadruple(steps.bytes, steps.bytes, m);
+        ops->quadruple(entries.bytes, entries.bytes, count);
+        ops->neighbours(own, entries.bytes, count, steps.bytes, 1);
+        if (fusion_logarithm_insert(table, bits, count, own, 0, 1, count, 1)) fail("a key twice");
+        for (size_t k = 0; k < n; k++) multiple[k] = skip[k] = 0;
+        fusion_logarithm_search(ops, table, bits, place, multiple, skip, keys, centres.bytes, n, steps.bytes, m);
+        for (size_t k = 0; k < n; k++) {
+            int64_t found[2] = {place[k] + 1, place[k] < 0 ? 0 : multiple[k] + 1};
+            places.bytes[2 * k] = (uint8_t)(found[0] >> 8), places.bytes[2 * k + 1] = (uint8_t)found[0];
+            multiples.bytes[2 * k] = (uint8_t)(found[1] >> 8), multiples.bytes[2 * k + 1] = (uint8_t)found[1];
+        }
+        expect("places", places, f[4]);
+        expect("multiples", multiples, f[5]);
+        free(centres.bytes), free(steps.bytes), free(entries.bytes), free(table), free(keys), free(own);
+        free(place), free(multiple), free(skip);
+    }
+}
+
+/* reduce WIDE SCALARS */
+static void run_reduce(const block *f)
+{
+    size_t n = f[0].size / 64;
+    block scalars = allocate(32 * n);
+    fusion_reduce_scalars(scalars.bytes, f[0].bytes, n);
+    expect("reduce", scalars, f[1]);
+}
+
+/* negate ENCODINGS ENCODINGS */
+static void run_negate(const block *f)
+{
+    block points = decode_portable(f[0]), negatives = allocate(points.size);
+    fusion_negate_points(negatives.bytes, points.bytes, points.size / FUSION_POINT_BYTES);
+    expect("negate", encode_portable(negatives), f[1]);
+    free(points.bytes);
+}
+
 /* Which operation a line names, and the kernel whose variants all run it. */
 static void run_operation(const char *name, const block *f)
 {
@@ -484,6 +598,9 @@ static void run_operation(const char *name, const block *f)
         {"ntt", .blocks = run_ntt},                  {"samples", .blocks = run_samples},
         {"scales", .blocks = run_scales},            {"pack", .blocks = run_pack},
         {"join", .blocks = run_join},
+        {"fixed", .blocks = run_fixed},              {"sums", .blocks = run_sums},
+        {"logarithm", .blocks = run_logarithm},      {"reduce", .blocks = run_reduce},
+        {"negate", .blocks = run_negate},
     };
     for (size_t k = 0; k < sizeof operations / sizeof operations[0]; k++) {
         if (strcmp(name, operations[k].name)) continue;

@@ -215,12 +215,66 @@ def words(*rows: Sequence[int]) -> bytes:
     return b"".join(np.array([x % 2**64 for x in row], "<u8").tobytes() for row in rows)
 
 
+def elgamal_cases() -> Iterator[str]:
+    source = np.random.default_rng(4)
+    keys = libsodium.from_uniform(source.integers(0, 256, (2, 64), dtype=np.uint8))
+    for n in LENGTHS:
+        wide = source.integers(0, 256, (n, 64), dtype=np.uint8)
+        scalars = [int.from_bytes(row.tobytes(), "little") % ORDER for row in wide]
+        yield line("reduce", wide.tobytes(), b"".join(little(k) for k in scalars))
+        values = [int(v) for v in source.integers(-(2**63), 2**63 - 1, n)]
+        values[:4] = [0, -1, 2**63 - 1, -(2**63)][:n]
+        rows = [
+            libsodium.add(
+                libsodium.multiply(keys[:1], little(k)), libsodium.multiply(keys[1:], little(value % ORDER))
+            ).tobytes()
+            for k, value in zip(scalars, values, strict=True)
+        ]
+        signed = b"".join(value.to_bytes(8, "little", signed=True) for value in values)
+        yield line("fixed", keys.tobytes(), b"".join(map(little, scalars)), signed, b"".join(rows))
+        small = source.integers(-50, 50, n)
+        yield line("negate", base_multiples(small), base_multiples(-small))
+        for bins in (1, 5):
+            codes = source.integers(0, bins, (n, 8))
+            totals = np.zeros((8, bins), dtype=np.int64)
+            for lane in range(8):
+                np.add.at(totals[lane], codes[:, lane], small)
+            codes_bytes = codes.astype(np.uint8).tobytes()
+            yield line("sums", bytes([bins]), codes_bytes, base_multiples(small), base_multiples(totals.ravel()))
+        yield logarithm_line(source.integers(-400, 400, n), [0, 1, 2, 3] if n % 2 else range(33))
+
+
+def logarithm_line(numbers: np.ndarray, steps: Sequence[int]) -> str:
+    """A table of 0 to 15; steps of 31."""
+    places, multiples = [], []
+    for number in numbers:
+        tries = [abs(int(number) + sign * 31 * step) for step in steps for sign in (1, -1)]
+        place = next((i for i, rest in enumerate(tries) if rest < 16), -1)
+        places.append(place + 1)
+        multiples.append(tries[place] + 1 if place >= 0 else 0)
+    offsets = 31 * np.array(steps)
+    results = (b"".join(number.to_bytes(2, "big") for number in part) for part in (places, multiples))
+    return line(
+        "logarithm", b"\5", base_multiples(numbers), base_multiples(offsets), base_multiples(np.arange(16)), *results
+    )
+
+
+def base_multiples(numbers: np.ndarray) -> bytes:
+    rows = np.frombuffer(b"".join(little(int(k) % ORDER) for k in numbers), dtype=np.uint8)
+    return libsodium.multiply_base(rows.reshape(-1, 32)).tobytes()
+
+
+def little(number: int) -> bytes:
+    return number.to_bytes(32, "little")
+
+
 def rows_of(source: np.random.Generator, n: int) -> list[bytes]:
     return [source.bytes(16) for _ in range(n)]
 
 
 @pytest.mark.parametrize(
-    "cases", [curve_cases, hash_cases, column_cases, block_cases, okvs_cases, lattice_cases, scale_cases]
+    "cases",
+    [curve_cases, hash_cases, column_cases, block_cases, okvs_cases, elgamal_cases, lattice_cases, scale_cases],
 )
 def test_kernels_are_clean_under_sanitisers(harness, tmp_path, cases):
     lines = list(cases())

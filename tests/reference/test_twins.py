@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import phe
 import pytest
-from reference import expand, libsodium, ristretto255, vectors
+from reference import expand, libsodium, paillier, ristretto255, vectors
 
 RISTRETTO = vectors.load("ristretto255.json")
 EXPAND = vectors.load("expand_message_xmd.json")
@@ -44,3 +45,13 @@ def test_the_generator_has_the_group_order():
 def test_expand_message_xmd(case):
     out = expand.expand_message_xmd(case["message"].encode(), EXPAND["dst"].encode(), case["length"])
     assert out.hex() == case["uniform"]
+
+
+def test_paillier_against_python_paillier():
+    """An implementation that shares nothing with ours but the scheme."""
+    public, private = phe.generate_paillier_keypair(n_length=256)
+    for m in (0, 1, -1, 2**40, -(2**40), public.max_int, -public.max_int):
+        theirs = public.encrypt(m).ciphertext()
+        assert paillier.decrypt(private.p, private.q, theirs) == m
+        ours = phe.EncryptedNumber(public, paillier.encrypt(public.n, m, 123456789))
+        assert private.decrypt(ours) == m

@@ -13,6 +13,20 @@ from cffi import FFI
 # Relative when setup.py names this file, as setuptools wants its sources.
 CSRC = Path(__file__).parent / "csrc"
 
+_HEADERS = (
+    "aes",
+    "excode",
+    "gf128",
+    "ggm",
+    "hashing",
+    "logarithm",
+    "ntt",
+    "okvs",
+    "rlwe",
+    "scalar25519",
+    "variants",
+)
+
 ffibuilder = FFI()
 ffibuilder.cdef(
     """
@@ -27,6 +41,30 @@ ffibuilder.cdef(
         void (*add)(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t n);
     } fusion_ristretto;
     const fusion_ristretto *fusion_ristretto_variant(int i);
+
+    typedef struct {
+        const char *name;
+        size_t table_bytes;
+        void (*fill_table)(uint8_t *table, const uint8_t *point);
+        void (*multiply_fixed)(uint8_t *out, size_t stride, const uint8_t *table, const uint8_t *scalars,
+                               const uint8_t *value_table, const int64_t *values, size_t n);
+        void (*clear_sums)(uint8_t *sums, size_t n);
+        void (*histogram)(uint8_t *sums, const uint16_t *codes, size_t bins, const uint8_t *points, size_t stride,
+                          size_t n);
+        void (*group_sum)(uint8_t *sums, const uint32_t *at, const uint32_t *rows, const uint8_t *points,
+                          size_t stride, size_t n);
+        void (*close_sums)(uint8_t *points, size_t stride, const uint8_t *sums, size_t n);
+        void (*quadruple)(uint8_t *out, const uint8_t *points, size_t n);
+        void (*neighbours)(uint64_t *keys, const uint8_t *centres, size_t n, const uint8_t *steps, size_t m);
+    } fusion_elgamal;
+    const fusion_elgamal *fusion_elgamal_variant(int i);
+    void fusion_negate_points(uint8_t *out, const uint8_t *points, size_t n);
+    void fusion_reduce_scalars(uint8_t *scalars, const uint8_t *wide, size_t n);
+    size_t fusion_logarithm_insert(uint64_t *table, int bits, uint64_t count, const uint64_t *keys, uint64_t first,
+                                   uint64_t gap, size_t n, size_t m);
+    void fusion_logarithm_search(const fusion_elgamal *ops, const uint64_t *table, int bits, int64_t *place,
+                                 int64_t *multiple, const int64_t *skip, uint64_t *keys, const uint8_t *centres,
+                                 size_t n, const uint8_t *steps, size_t m);
 
     typedef struct { const char *name; ...; } fusion_sha256;
     typedef struct { const char *name; ...; } fusion_sha512;
@@ -127,10 +165,7 @@ ffibuilder.cdef(
 )
 ffibuilder.set_source(
     "fusion.kernels._native",
-    "".join(
-        f'#include "{name}.h"\n'
-        for name in ("aes", "excode", "gf128", "ggm", "hashing", "ntt", "okvs", "rlwe", "variants")
-    ),
+    "".join(f'#include "{name}.h"\n' for name in _HEADERS),
     sources=[str(path) for path in sorted(CSRC.glob("*.c"))],
     depends=[str(path) for path in sorted(CSRC.glob("*.h"))],
     include_dirs=[str(CSRC)],

@@ -19,6 +19,7 @@ Bytes = NDArray[np.uint8]
 
 # An interrupt is served between pieces: none takes longer than about two seconds.
 _LARGEST_PIECE = 1 << 16
+_ALIGNMENT = 64
 
 
 def cpus() -> int:
@@ -38,17 +39,19 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_shared_pool.cache_clear)
 
 
-def split(work: Callable[[int, int], object], n: int, *, threads: int | None, grain: int) -> None:
+def split(
+    work: Callable[[int, int], object], n: int, *, threads: int | None, grain: int, largest: int = _LARGEST_PIECE
+) -> None:
     """Call `work(start, stop)` over pieces that cover rows 0 to n, by `threads` threads; None means all CPUs.
 
-    `grain` is the smallest piece worth a thread. Pieces start at multiples of it.
+    `grain` is the smallest piece worth a thread. Pieces start at multiples of it, and `largest` bounds them.
     """
     if threads is None:
         threads = cpus()
     if threads < 1:
         raise InputError("threads must be at least 1, or None for all CPUs")
     share = -(-n // threads)
-    piece = min(max(grain, -(-share // grain) * grain), _LARGEST_PIECE)
+    piece = min(max(grain, -(-share // grain) * grain), largest)
     pieces = [(start, min(start + piece, n)) for start in range(0, n, piece)]
     threads = min(threads, len(pieces))
     if threads <= 1:
@@ -87,6 +90,12 @@ def byte_string(value: object, what: str) -> bytes:
     if not isinstance(value, bytes | bytearray | memoryview):
         raise InputError(f"{what} must be bytes")
     return bytes(value)
+
+
+def aligned(size: int) -> Bytes:
+    """Memory for vectors: that many bytes from a multiple of 64 on, not cleared."""
+    memory = np.empty(size + _ALIGNMENT, dtype=np.uint8)
+    return memory[-memory.ctypes.data % _ALIGNMENT :][:size]
 
 
 def pointer(array: Bytes, *, writable: bool = False) -> Any:

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from fusion.errors import InputError
 from fusion.kernels import block
 from fusion.kernels._native import ffi, lib
-from fusion.kernels._rows import Bytes, pointer, split
+from fusion.kernels._rows import Bytes, aligned, pointer, split
 
 BAND = 15
 """Blocks of 32 columns in a key's band."""
 
 # Rows for which a table of sums pays.
 _GRAIN = 8192
-_ALIGNMENT = 64
 
 
 class _Rows:
@@ -92,7 +91,7 @@ def encode(
     solved = []
 
     def solve(start: int, stop: int) -> None:
-        scratch = _scratch(lib.fusion_okvs_encode_scratch(rows.okvs))
+        scratch = aligned(lib.fusion_okvs_encode_scratch(rows.okvs))
         solved.append(
             lib.fusion_okvs_encode(
                 rows.okvs,
@@ -148,7 +147,7 @@ def decode(
     values = np.empty_like(items)
 
     def sum_columns(start: int, stop: int) -> None:
-        scratch = _scratch(lib.fusion_okvs_decode_scratch())
+        scratch = aligned(lib.fusion_okvs_decode_scratch())
         lib.fusion_okvs_decode(
             rows.okvs,
             rows.aes,
@@ -167,8 +166,3 @@ def decode(
 
 def _words(array: NDArray[np.uint32]) -> Any:
     return ffi.from_buffer("uint32_t[]", array, require_writable=True)
-
-
-def _scratch(size: int) -> Bytes:
-    memory = np.empty(size + _ALIGNMENT, dtype=np.uint8)
-    return memory[-memory.ctypes.data % _ALIGNMENT :][:size]

@@ -3,6 +3,7 @@
 #define FUSION_CPU_H
 
 #include "aes.h"
+#include "elgamal.h"
 #include "gf128.h"
 #include "ntt.h"
 #include "ristretto.h"
@@ -21,6 +22,7 @@
 #include <cpuid.h>
 
 extern const fusion_ristretto fusion_ristretto_ifma;
+extern const fusion_elgamal fusion_elgamal_ifma;
 extern const fusion_sha256 fusion_sha256_shani;
 extern const fusion_sha512 fusion_sha512_avx2, fusion_sha512_avx512;
 extern const fusion_aes fusion_aes_aesni, fusion_aes_vaes;

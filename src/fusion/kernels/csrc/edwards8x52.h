@@ -11,7 +11,8 @@
 
 enum { LANES = 8 };
 
-/* 2d */
+/* RFC 9496, 4.1; 2d */
+static const uint64_t D[5] = {0x34dca135978a3, 0x1a8283b156ebd, 0x5e7a26001c029, 0x739c663a03cbb, 0x52036cee2b6ff};
 static const uint64_t D2[5] = {0x69b9426b2f159, 0x35050762add7a, 0x3cf44c0038052, 0x6738cc7407977, 0x2406d9dc56dff};
 
 /* x = X/Z, y = Y/Z, xy = T/Z. */
@@ -99,21 +100,22 @@ IFMA_INLINE void store64(uint8_t *bytes, size_t stride, fe a, fe b, size_t rows)
         if (j < rows) _mm512_storeu_si512(bytes + stride * j, w[j]);
 }
 
-static IFMA void load_points(point *p, const uint8_t *bytes, size_t rows)
+/* Of `rows` <= 8 points, `stride` bytes apart. */
+static IFMA void load_points(point *p, const uint8_t *bytes, size_t stride, size_t rows)
 {
     __m512i w[8];
-    load64(w, bytes, FUSION_POINT_BYTES, rows);
+    load64(w, bytes, stride, rows);
     p->x = fe_from_words(w);
     p->y = fe_from_words(w + 4);
-    load64(w, bytes + 64, FUSION_POINT_BYTES, rows);
+    load64(w, bytes + 64, stride, rows);
     p->z = fe_from_words(w);
     p->t = fe_from_words(w + 4);
 }
 
-static IFMA void store_points(uint8_t *bytes, const point *p, size_t rows)
+static IFMA void store_points(uint8_t *bytes, size_t stride, const point *p, size_t rows)
 {
-    store64(bytes, FUSION_POINT_BYTES, p->x, p->y, rows);
-    store64(bytes + 64, FUSION_POINT_BYTES, p->z, p->t, rows);
+    store64(bytes, stride, p->x, p->y, rows);
+    store64(bytes + 64, stride, p->z, p->t, rows);
 }
 
 /* How much of a vector is there from row `at` <= n on. */
@@ -197,6 +199,81 @@ static IFMA void pair_times16(ratio r[2])
 IFMA_INLINE ratio identity_ratio(void)
 {
     return (ratio){fe_small(0), fe_small(1), fe_small(1), fe_small(1)};
+}
+
+/* z^(p - 2), so 0 for 0; r may be z. */
+static IFMA void pair_invert(fe r[2], const fe z[2])
+{
+    fe cube[2], power[2];
+    for (int k = 0; k < 2; k++) cube[k] = fe_mul(fe_sqr(z[k]), z[k]);
+    pair_pow_p58(power, z); /* (p - 5) / 8 */
+    for (int k = 0; k < 2; k++) r[k] = fe_mul(fe_sqr(fe_sqr(fe_sqr(power[k]))), cube[k]);
+}
+
+static IFMA void invert(fe *r, const fe *z)
+{
+    fe pair[2] = {*z, *z};
+    pair_invert(pair, pair);
+    *r = pair[0];
+}
+
+/* --- multiples of a fixed point --- */
+
+enum { DIGITS = 64, TABLE_ROWS = DIGITS / 2 };
+
+/* Lane j of row i holds (j + 1) 256^i times the point that stands in every lane of p, so that one permutation within a
+ * register looks up eight digits at once: nothing is read from memory at a secret place. */
+static IFMA void fill_table(right_affine table[TABLE_ROWS], point p)
+{
+    const right first = right_from_point(p);
+    for (int j = 1; j < LANES; j++) {
+        const point next = point_from_ratio(add(left_from_point(p), first));
+        const __mmask8 lanes = (__mmask8)(0xff << j);
+        p = (point){fe_select(lanes, p.x, next.x), fe_select(lanes, p.y, next.y), fe_select(lanes, p.z, next.z),
+                    fe_select(lanes, p.t, next.t)};
+    }
+    /* x = xz/zz, y = yz/zz: e/f and g/h with a common denominator */
+    ratio r[2] = {{p.x, p.z, p.y, p.z}, {p.x, p.z, p.y, p.z}};
+    for (int i = 0; i < TABLE_ROWS; i++) {
+        fe inverse;
+        p = point_from_ratio(r[0]);
+        invert(&inverse, &p.z);
+        const fe ax = fe_mul(p.x, inverse), ay = fe_mul(p.y, inverse);
+        table[i] = (right_affine){fe_canonical(fe_add(ay, ax)), fe_canonical(fe_sub(ay, ax)),
+                                  fe_canonical(fe_mul(fe_mul(ax, ay), fe_constant(D2)))};
+        pair_times16(r);
+        pair_times16(r);
+    }
+}
+
+/* digit times the point of lane 0, lane by lane, -8 <= digit < 8. */
+IFMA_INLINE right_affine table_multiple(const right_affine *row, __m512i digit)
+{
+    const __m512i size = _mm512_abs_epi64(digit), index = SUB(size, ALL(1));
+    const __mmask8 some = _mm512_test_epi64_mask(size, size);
+    const __mmask8 negative = _mm512_movepi64_mask(digit);
+    const fe one = fe_small(1);
+    right_affine r;
+    for (int k = 0; k < 5; k++) {
+        r.sum.v[k] = _mm512_permutexvar_epi64(index, row->sum.v[k]);
+        r.difference.v[k] = _mm512_permutexvar_epi64(index, row->difference.v[k]);
+        r.t2d.v[k] = _mm512_permutexvar_epi64(index, row->t2d.v[k]);
+    }
+    r.t2d = fe_select(some, fe_small(0), fe_select(negative, r.t2d, fe_neg(r.t2d)));
+    return (right_affine){fe_select(some, one, fe_select(negative, r.sum, r.difference)),
+                          fe_select(some, one, fe_select(negative, r.difference, r.sum)), r.t2d};
+}
+
+/* Eight scalars below 2^253, words 0 to 3 in w: scalar = sum of digits[i] 16^i with -8 <= digits[i] < 8. */
+IFMA_INLINE void recode8(__m512i digits[DIGITS], __m512i w[4])
+{
+    __m512i carry = _mm512_setzero_si512();
+    for (int j = 0; j < DIGITS; j++) {
+        const __m512i digit = ADD(AND(w[j / 16], ALL(15)), carry);
+        w[j / 16] = SHR(w[j / 16], 4);
+        carry = SHR(ADD(digit, ALL(8)), 4);
+        digits[j] = SUB(digit, SHL(carry, 4));
+    }
 }
 
 #endif

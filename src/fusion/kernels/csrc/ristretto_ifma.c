@@ -12,10 +12,7 @@
 #include "constant_time.h"
 #include "edwards8x52.h"
 
-enum { DIGITS = 64 };
-
 /* RFC 9496 4.1 and, for the generator, RFC 8032 5.1; radix 2^51. */
-static const uint64_t D[5] = {0x34dca135978a3, 0x1a8283b156ebd, 0x5e7a26001c029, 0x739c663a03cbb, 0x52036cee2b6ff};
 static const uint64_t SQRT_M1[5] = {0x61b274a0ea0b0, 0x0d5a5fc8f189d, 0x7ef5e9cbd0c60, 0x78595a6804c9e,
                                     0x2b8324804fc1d};
 static const uint64_t SQRT_AD_MINUS_ONE[5] = {0x7f6a0497b2e1b, 0x1836f0a97afd2, 0x7d747f6be7638, 0x456079e7e6498,
@@ -56,16 +53,6 @@ static IFMA void pair_sqrt_ratio(fe r[2], __mmask8 square[2], const fe u[2], con
     }
 }
 
-/* z^(p - 2), so 0 for 0. */
-static IFMA void invert(fe *r, const fe *z)
-{
-    const fe pair[2] = {*z, *z};
-    const fe cube = fe_mul(fe_sqr(*z), *z);
-    fe power[2];
-    pair_pow_p58(power, pair); /* (p - 5) / 8 */
-    *r = fe_mul(fe_sqr(fe_sqr(fe_sqr(power[0]))), cube);
-}
-
 /* --- the operations of ristretto.h --- */
 
 /* RFC 9496 4.3.4, MAP, of the two halves of eight rows. */
@@ -102,7 +89,7 @@ static IFMA void from_uniform(uint8_t *points, const uint8_t *uniform, size_t n)
         load64(w, uniform + 64 * i, 64, rows);
         pair_map(p, (const fe[2]){fe_from_words(w), fe_from_words(w + 4)});
         const point sum = point_from_ratio(add(left_from_point(p[0]), right_from_point(p[1])));
-        store_points(points + FUSION_POINT_BYTES * i, &sum, rows);
+        store_points(points + FUSION_POINT_BYTES * i, FUSION_POINT_BYTES, &sum, rows);
     }
 }
 
@@ -140,7 +127,7 @@ static IFMA void decode(uint8_t *points, uint8_t *valid, const uint8_t *encoding
             const fe t = fe_mul(x, y);
             const __mmask8 good = ok[k] & square[k] & ~fe_is_negative(t) & ~fe_is_zero(y);
             const point p = {fe_select(good, zero, x), fe_select(good, one, y), one, fe_select(good, zero, t)};
-            store_points(points + FUSION_POINT_BYTES * at[k], &p, rows);
+            store_points(points + FUSION_POINT_BYTES * at[k], FUSION_POINT_BYTES, &p, rows);
             for (size_t j = 0; j < rows; j++) valid[at[k] + j] = good >> j & 1;
         }
     }
@@ -156,7 +143,7 @@ static IFMA void encode(uint8_t *encodings, const uint8_t *points, size_t n)
         fe u1[2], u2[2], u1u22[2], root[2];
         __mmask8 square[2]; /* always, for a point of the curve */
         for (int k = 0; k < 2; k++) {
-            load_points(&p[k], points + FUSION_POINT_BYTES * at[k], rows_from(at[k], n));
+            load_points(&p[k], points + FUSION_POINT_BYTES * at[k], FUSION_POINT_BYTES, rows_from(at[k], n));
             u1[k] = fe_mul(fe_add(p[k].z, p[k].y), fe_sub(p[k].z, p[k].y));
             u2[k] = fe_mul(p[k].x, p[k].y);
             u1u22[k] = fe_mul(u1[k], fe_sqr(u2[k]));
@@ -241,11 +228,12 @@ static IFMA void multiply(uint8_t *out, const uint8_t *points, const uint8_t sca
     recode(digits, scalar);
     for (size_t i = 0; i < n; i += 2 * LANES) {
         const size_t at[2] = {i, row_at(i + LANES, n)};
-        for (int k = 0; k < 2; k++) load_points(&p[k], points + FUSION_POINT_BYTES * at[k], rows_from(at[k], n));
+        for (int k = 0; k < 2; k++)
+            load_points(&p[k], points + FUSION_POINT_BYTES * at[k], FUSION_POINT_BYTES, rows_from(at[k], n));
         pair_times_scalar(r, p, digits);
         for (int k = 0; k < 2; k++) {
             p[k] = point_from_ratio(r[k]);
-            store_points(out + FUSION_POINT_BYTES * at[k], &p[k], rows_from(at[k], n));
+            store_points(out + FUSION_POINT_BYTES * at[k], FUSION_POINT_BYTES, &p[k], rows_from(at[k], n));
         }
     }
     wipe(digits, sizeof digits);
@@ -317,7 +305,8 @@ static IFMA void multiply_encode(uint8_t *encodings, const uint8_t *points, cons
         size_t vectors = 0;
         for (size_t i = start; i < n && vectors < BLOCK; i += 2 * LANES) {
             const size_t at[2] = {i, row_at(i + LANES, n)};
-            for (int k = 0; k < 2; k++) load_points(&p[k], points + FUSION_POINT_BYTES * at[k], rows_from(at[k], n));
+            for (int k = 0; k < 2; k++)
+                load_points(&p[k], points + FUSION_POINT_BYTES * at[k], FUSION_POINT_BYTES, rows_from(at[k], n));
             pair_times_scalar(r, p, digits);
             for (int k = 0; k < 2; k++, vectors++) {
                 p[k] = point_from_ratio(r[k]);
@@ -343,56 +332,18 @@ static IFMA void multiply_encode(uint8_t *encodings, const uint8_t *points, cons
     wipe(before, sizeof before);
 }
 
-/* Lane j of row i holds (j + 1) 256^i times the generator, so that one permutation within a register looks up eight
- * digits at once: nothing is read from memory at a secret place. */
-static right_affine base_table[DIGITS / 2];
+static right_affine base_table[TABLE_ROWS];
 
 static IFMA void fill_base_table(void)
 {
-    const fe x = fe_constant(BASE_X), y = fe_constant(BASE_Y), one = fe_small(1);
-    point p = {x, y, one, fe_mul(x, y)};
-    const right generator = right_from_point(p);
-    for (int j = 1; j < LANES; j++) {
-        const point next = point_from_ratio(add(left_from_point(p), generator));
-        const __mmask8 lanes = (__mmask8)(0xff << j);
-        p = (point){fe_select(lanes, p.x, next.x), fe_select(lanes, p.y, next.y), fe_select(lanes, p.z, next.z),
-                    fe_select(lanes, p.t, next.t)};
-    }
-    ratio r[2] = {{p.x, p.z, p.y, p.z}, {p.x, p.z, p.y, p.z}};
-    for (int i = 0; i < DIGITS / 2; i++) {
-        fe inverse;
-        p = point_from_ratio(r[0]);
-        invert(&inverse, &p.z);
-        const fe ax = fe_mul(p.x, inverse), ay = fe_mul(p.y, inverse);
-        base_table[i] = (right_affine){fe_canonical(fe_add(ay, ax)), fe_canonical(fe_sub(ay, ax)),
-                                       fe_canonical(fe_mul(fe_mul(ax, ay), fe_constant(D2)))};
-        pair_times16(r);
-        pair_times16(r);
-    }
+    const fe x = fe_constant(BASE_X), y = fe_constant(BASE_Y);
+    fill_table(base_table, (point){x, y, fe_small(1), fe_mul(x, y)});
 }
 
 /* When the library is loaded, before there are threads; about 0.1 ms. */
 __attribute__((constructor)) static void make_base_table(void)
 {
     if (fusion_cpu_has_ifma()) fill_base_table();
-}
-
-/* digit times the point of lane 0, lane by lane, -8 <= digit < 8. */
-IFMA_INLINE right_affine base_multiple(const right_affine *row, __m512i digit)
-{
-    const __m512i size = _mm512_abs_epi64(digit), index = SUB(size, ALL(1));
-    const __mmask8 some = _mm512_test_epi64_mask(size, size);
-    const __mmask8 negative = _mm512_movepi64_mask(digit);
-    const fe one = fe_small(1);
-    right_affine r;
-    for (int k = 0; k < 5; k++) {
-        r.sum.v[k] = _mm512_permutexvar_epi64(index, row->sum.v[k]);
-        r.difference.v[k] = _mm512_permutexvar_epi64(index, row->difference.v[k]);
-        r.t2d.v[k] = _mm512_permutexvar_epi64(index, row->t2d.v[k]);
-    }
-    r.t2d = fe_select(some, fe_small(0), fe_select(negative, r.t2d, fe_neg(r.t2d)));
-    return (right_affine){fe_select(some, one, fe_select(negative, r.sum, r.difference)),
-                          fe_select(some, one, fe_select(negative, r.difference, r.sum)), r.t2d};
 }
 
 static IFMA void multiply_base(uint8_t *out, const uint8_t *scalars, size_t n)
@@ -402,21 +353,15 @@ static IFMA void multiply_base(uint8_t *out, const uint8_t *scalars, size_t n)
     ratio r[2];
     for (size_t i = 0; i < n; i += LANES) {
         load32(w, scalars + 32 * i, rows_from(i, n));
-        __m512i carry = _mm512_setzero_si512();
-        for (int j = 0; j < DIGITS; j++) { /* as in recode */
-            const __m512i digit = ADD(AND(w[j / 16], ALL(15)), carry);
-            w[j / 16] = SHR(w[j / 16], 4);
-            carry = SHR(ADD(digit, ALL(8)), 4);
-            digits[j] = SUB(digit, SHL(carry, 4));
-        }
+        recode8(digits, w);
         r[0] = r[1] = identity_ratio(); /* the second stays idle: 4 of 68 steps are not worth a pair */
         for (int odd = 1; odd >= 0; odd--) {
-            for (int j = 0; j < DIGITS / 2; j++)
-                r[0] = add_affine(left_from_ratio(r[0]), base_multiple(&base_table[j], digits[2 * j + odd]));
+            for (int j = 0; j < TABLE_ROWS; j++)
+                r[0] = add_affine(left_from_ratio(r[0]), table_multiple(&base_table[j], digits[2 * j + odd]));
             if (odd) pair_times16(r);
         }
         p = point_from_ratio(r[0]);
-        store_points(out + FUSION_POINT_BYTES * i, &p, rows_from(i, n));
+        store_points(out + FUSION_POINT_BYTES * i, FUSION_POINT_BYTES, &p, rows_from(i, n));
     }
     wipe(digits, sizeof digits);
     wipe(w, sizeof w);
@@ -428,10 +373,10 @@ static IFMA void add_points(uint8_t *out, const uint8_t *a, const uint8_t *b, si
 {
     for (size_t i = 0; i < n; i += LANES) {
         point p, q;
-        load_points(&p, a + FUSION_POINT_BYTES * i, rows_from(i, n));
-        load_points(&q, b + FUSION_POINT_BYTES * i, rows_from(i, n));
+        load_points(&p, a + FUSION_POINT_BYTES * i, FUSION_POINT_BYTES, rows_from(i, n));
+        load_points(&q, b + FUSION_POINT_BYTES * i, FUSION_POINT_BYTES, rows_from(i, n));
         p = point_from_ratio(add(left_from_point(p), right_from_point(q)));
-        store_points(out + FUSION_POINT_BYTES * i, &p, rows_from(i, n));
+        store_points(out + FUSION_POINT_BYTES * i, FUSION_POINT_BYTES, &p, rows_from(i, n));
     }
 }
 

@@ -19,6 +19,14 @@ static const variant ristretto_list[] = {
     {0},
 };
 
+static const variant elgamal_list[] = {
+#if FUSION_IFMA
+    {&fusion_elgamal_ifma, fusion_cpu_has_ifma},
+#endif
+    {&fusion_elgamal_portable, always},
+    {0},
+};
+
 static const variant sha256_list[] = {
 #if FUSION_X86
     {&fusion_sha256_shani, fusion_cpu_has_shani},
@@ -44,5 +52,6 @@ static const void *usable(const variant *list, int i)
 }
 
 const fusion_ristretto *fusion_ristretto_variant(int i) { return usable(ristretto_list, i); }
+const fusion_elgamal *fusion_elgamal_variant(int i) { return usable(elgamal_list, i); }
 const fusion_sha256 *fusion_sha256_variant(int i) { return usable(sha256_list, i); }
 const fusion_sha512 *fusion_sha512_variant(int i) { return usable(sha512_list, i); }
