@@ -7,6 +7,7 @@
 
 #include "cpu.h"
 #include "hashing.h"
+#include "scalar25519.h"
 #include "variants.h"
 
 #define N 70
@@ -16,6 +17,30 @@ static uint8_t scalars[32 * N], valid[N], out[64 * N];
 
 static void hide(void *p, size_t n) { VALGRIND_MAKE_MEM_UNDEFINED(p, n); }
 static void show(void *p, size_t n) { VALGRIND_MAKE_MEM_DEFINED(p, n); }
+
+/* Encryption: a key and the generator are public, scalars and values are secret. Decryption: the multiplication, hidden
+ * above, and a subtraction. */
+static void run_elgamal(void)
+{
+    static _Alignas(64) uint8_t key[1 << 17], generator[1 << 17];
+    static uint8_t one[32] = {1}, two[32] = {2}, rows[FUSION_POINT_BYTES * 2 * N];
+    const fusion_elgamal *ops = &fusion_elgamal_portable;
+    int64_t values[N];
+    if (ops->table_bytes > sizeof key) exit(1);
+    fusion_ristretto_portable.multiply_base(rows, one, 1);
+    ops->fill_table(generator, rows);
+    fusion_ristretto_portable.multiply_base(rows, two, 1);
+    ops->fill_table(key, rows);
+    for (size_t i = 0; i < N; i++) values[i] = (int64_t)(i * i * i) - 5000;
+    hide(values, sizeof values);
+    hide(uniform, sizeof uniform);
+    fusion_reduce_scalars(scalars, uniform, N);
+    ops->multiply_fixed(rows, 2 * FUSION_POINT_BYTES, generator, scalars, NULL, NULL, N);
+    ops->multiply_fixed(rows + FUSION_POINT_BYTES, 2 * FUSION_POINT_BYTES, key, scalars, generator, values, N);
+    fusion_negate_points(rows, rows, N);
+    fusion_ristretto_portable.add(rows, rows, rows + FUSION_POINT_BYTES * N, N);
+    show(rows, sizeof rows);
+}
 
 int main(int argc, char **argv)
 {
@@ -61,6 +86,7 @@ int main(int argc, char **argv)
     gf128->scale(out, out, scalars, 2 * N);
     gf128->scale_add(out, uniform, scalars, 2 * N);
     show(out, sizeof out);
+    run_elgamal();
     printf("done\n");
     return 0;
 }

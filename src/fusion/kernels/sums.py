@@ -134,6 +134,8 @@ def group_sum(
     """
     n = len(codes)
     ops, rows = operations(variant, "elgamal"), _table(points, n, width)
+    if groups >= 2**31:
+        raise InputError("sums are of fewer than 2^31 groups at a time")
     if n and not (int(codes.min()) >= 0 and int(codes.max()) < groups):
         raise InputError("codes must be at least 0 and below the number of groups")
     out = np.array(identities(groups * width)._rows).reshape(groups, width, _POINT)

@@ -31,8 +31,9 @@ IFMA_INLINE void recode_values(__m512i digits[VALUE_DIGITS], __m512i value)
     digits[VALUE_DIGITS - 1] = ADD(value, carry); /* what is left has the sign of all */
 }
 
-static IFMA void multiply_fixed(uint8_t *out, size_t stride, const uint8_t *table, const uint8_t *scalars,
-                                const uint8_t *value_table, const int64_t *values, size_t n)
+static __attribute__((noinline)) IFMA void multiply_fixed_rows(uint8_t *out, size_t stride, const uint8_t *table,
+                                                               const uint8_t *scalars, const uint8_t *value_table,
+                                                               const int64_t *values, size_t n)
 {
     const right_affine *t = (const void *)table, *v = (const void *)value_table;
     __m512i digits[DIGITS], small[VALUE_DIGITS], w[8];
@@ -56,11 +57,13 @@ static IFMA void multiply_fixed(uint8_t *out, size_t stride, const uint8_t *tabl
         p = point_from_ratio(r[0]);
         store_points(out + stride * i, stride, &p, rows);
     }
-    wipe(digits, sizeof digits);
-    wipe(small, sizeof small);
-    wipe(w, sizeof w);
-    wipe(&p, sizeof p); /* projective coordinates of a product say more about the scalar than the product does */
-    wipe(r, sizeof r);
+}
+
+static void multiply_fixed(uint8_t *out, size_t stride, const uint8_t *table, const uint8_t *scalars,
+                           const uint8_t *value_table, const int64_t *values, size_t n)
+{
+    multiply_fixed_rows(out, stride, table, scalars, value_table, values, n);
+    wipe_stack();
 }
 
 /* --- sums: the words of a left operand, so that nothing is converted between two additions --- */
