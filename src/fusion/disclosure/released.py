@@ -98,9 +98,8 @@ def release(table: pd.DataFrame, *, min_group: int = 10, count: str = "count", n
     judged = np.maximum(counts, 0)
     hidden = suppress(judged, min_group)
     shown = {count: counts, **sums}
-    columns = {str(name): _with_totals(shown[name]).ravel() for name in table.columns}
-    out = pd.DataFrame(columns, index=labels).convert_dtypes(convert_integer=False)
-    out = out.astype({name: "Int64" if values.dtype.kind == "i" else "Float64" for name, values in columns.items()})
+    columns = {str(name): pd.array(_with_totals(shown[name]).ravel()) for name in table.columns}  # nullable types
+    out = pd.DataFrame(columns, index=labels)
     out[hidden.ravel()] = pd.NA
     small = int((_with_totals(judged) < min_group).sum())
     return Release(out, min_group, small, int(hidden.sum()) - small, guarantee)
