@@ -134,6 +134,7 @@ def frame(index, **columns):
         (frame(["a"], count=[30], cost=[np.inf]), "'cost'"),
         (frame(["a"], count=[30], cost=[1j]), "'cost'"),
         (frame(["a"], count=[30], ok=[True]), "'ok'"),
+        (frame(["a", "b"], count=[30, 30], big=[2**62, 2**62]), "'big' .* 2\\*\\*62"),
     ],
 )
 def test_tables_that_cannot_be_released(table, says):

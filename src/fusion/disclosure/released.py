@@ -30,8 +30,8 @@ class Release:
     min_group : int
         No group below it is shown.
     small : int
-        Cells hidden because they are small, totals among them. Counts of cells say nothing about people that the
-        table does not.
+        Cells hidden because they are small, totals among them. For the owner of the table, like the next one: a
+        reader who knows how many of the hidden cells are small knows more than :func:`suppress` assumes.
     protecting : int
         Cells hidden because a small one could be computed from them.
     guarantee : Guarantee or None
@@ -125,6 +125,8 @@ def _grid(table: pd.DataFrame, count: str) -> tuple[NDArray[np.int64], dict[str,
             raise InputError(f"column {name!r} of the table is not of real numbers; leave it out of the release")
         if values.isna().any() or not np.isfinite(values.to_numpy(np.float64)).all():
             raise InputError(f"column {name!r} of the table has missing or infinite values; fill them or leave it out")
+        if values.dtype.kind in "iu" and np.abs(values.to_numpy(np.float64)).sum() >= 2.0**62:
+            raise InputError(f"column {name!r} of the table has a total beyond 2**62; give it as floats")
     people = table[count].to_numpy(np.float64)
     if (people != np.floor(people)).any() or (people < 0).any():
         raise InputError(f"column {count!r} of the table counts people: whole numbers, none negative")
