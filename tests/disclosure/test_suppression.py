@@ -62,13 +62,13 @@ def check(counts, min_group):
 COUNTS = st.one_of(st.integers(0, 30), st.sampled_from([0, 0, 0, 1, 2, 9, 10, 11]), st.integers(0, 2000))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 12), st.data())
 def test_nothing_small_comes_back_from_two_ways(rows, columns, min_group, data):
     check([data.draw(st.lists(COUNTS, min_size=columns, max_size=columns)) for _ in range(rows)], min_group)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(COUNTS, min_size=1, max_size=8), st.integers(1, 12))
 def test_nothing_small_comes_back_from_one_way(counts, min_group):
     check(counts, min_group)
