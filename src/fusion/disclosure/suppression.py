@@ -113,8 +113,8 @@ def _two_way(counts: NDArray[np.int64], min_group: int) -> NDArray[np.bool_]:
     margin = np.zeros(values.shape, np.bool_)
     margin[:-1, -1] = margin[-1, :-1] = True
 
-    # How far an entry with its sign can rise and fall; no more than min_group is ever asked for. Only inner cells limit:
-    # totals are not negative of their own.
+    # How far an entry with its sign can rise and fall; no more than min_group is ever asked for. Only inner cells set
+    # a limit: while they are not negative, neither are totals.
     rise = np.full(values.shape, min_group)
     fall = rise.copy()
     fall[:-1, :-1] = np.minimum(counts, min_group)
