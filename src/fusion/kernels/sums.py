@@ -141,7 +141,8 @@ def group_sum(
     out = np.array(identities(groups * width)._rows).reshape(groups, width, _POINT)
     if not n:
         return Points(out.reshape(-1, _POINT))
-    order = np.argsort(codes, kind="stable")
+    # numpy sorts integers of 16 bits by digits, ten times as fast as wider ones
+    order = np.argsort(codes.astype(np.uint16) if groups <= 2**16 else codes, kind="stable")
     labels = codes[order]
     busy = cpus() if threads is None else threads
     parts = -(-n // min(max(_PART, -(-n // busy)), 8 * _PIECE))

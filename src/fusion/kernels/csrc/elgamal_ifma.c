@@ -7,7 +7,7 @@
 #include "constant_time.h"
 #include "edwards8x52.h"
 
-enum { VALUE_DIGITS = 16, SUM_WORDS = 20 };
+enum { VALUE_DIGITS = 16, SUM_WORDS = 20, AHEAD = 4 * LANES };
 
 static IFMA void fill_table_of(uint8_t *table, const uint8_t *bytes)
 {
@@ -153,6 +153,11 @@ static IFMA void group_sum(uint8_t *sums, const uint32_t *at, const uint32_t *ro
     for (size_t i = 0; i < LANES * n; i += LANES) {
         uint8_t *place[LANES];
         __m512i w[16];
+        for (size_t l = 0; i + AHEAD < LANES * n && l < LANES; l++) {
+            const uint8_t *soon = points + stride * rows[i + AHEAD + l];
+            __builtin_prefetch(soon);
+            __builtin_prefetch(soon + 64);
+        }
         for (size_t l = 0; l < LANES; l++) {
             place[l] = sums + FUSION_SUM_BYTES * (size_t)at[i + l];
             w[l] = _mm512_loadu_si512(points + stride * rows[i + l]);
