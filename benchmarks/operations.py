@@ -18,8 +18,9 @@ from benchmarks.peers import libsodium
 from fusion import kernels
 from fusion.channel import Channel, Session
 from fusion.correlations import vole
+from fusion.crypto import elgamal
 from fusion.crypto import okvs as store
-from fusion.kernels import block, hashing, okvs, ristretto
+from fusion.kernels import block, hashing, okvs, ristretto, sums
 
 __all__ = ["NATIVE", "PUBLISHED", "Operation", "kernel", "long_operations", "short_operations"]
 
@@ -105,6 +106,7 @@ def short_operations(n: int) -> list[Operation]:
             curve,
         ),
         Operation("add_points", lambda v: ristretto.add(one, one, threads=1, variant=v) and None, variants=curve),
+        *_elgamal(random, n),
         Operation(
             "expand_message_xmd",
             lambda _: hashing.expand_message_xmd(digests, _DST, threads=1),
@@ -119,6 +121,34 @@ def short_operations(n: int) -> list[Operation]:
             "hmac_sha256",
             lambda _: hashing.hmac_columns(key, [column], threads=1),
             lambda sodium: sodium.hmac_sha256(key, prefixed),
+        ),
+    ]
+
+
+def _elgamal(random: np.random.Generator, n: int) -> list[Operation]:
+    """One value a row; a histogram of eight features by 32 bins; sums below 2^30, the table being there."""
+    private = elgamal.generate(1)
+    values = random.integers(-(2**30) + 1, 2**30, (n, 1))
+    codes = random.integers(0, 32, (n, 8)).astype(np.uint8)
+    rows = private.public.encrypt(values, threads=1)
+    points = ristretto.decode(rows.to_bytes(threads=1).reshape(-1, 32), threads=1)[0]
+    return [
+        Operation(
+            "elgamal_encrypt",
+            lambda v: private.public.encrypt(values, threads=1, variant=v) and None,
+            variants=kernels.variants("elgamal"),
+        ),
+        Operation(
+            "elgamal_histogram",
+            lambda v: ristretto.encode(
+                sums.histogram(codes, 32, points, 2, threads=1, variant=v), variant=v, threads=1
+            ),
+            variants=kernels.variants("elgamal"),
+        ),
+        Operation(
+            "elgamal_decrypt",
+            lambda v: private.decrypt(rows, 2**30, threads=1, variant=v),
+            variants=kernels.variants("elgamal"),
         ),
     ]
 

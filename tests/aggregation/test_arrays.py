@@ -288,10 +288,14 @@ def test_what_is_no_array_of_numbers(values, match):
         pair("cleartext")[0].encrypt(values)
 
 
-def test_pandas_columns_are_arrays():
+@pytest.mark.parametrize(
+    "dtype", ["int64", "int8", "float32", "bool", "Int64", "Float64", "boolean", "int64[pyarrow]", "double[pyarrow]"]
+)
+def test_pandas_columns_are_arrays(dtype):
     public, private = pair("cleartext")
-    for series in (pd.Series([1, 2]), pd.Series([1, 2], dtype="Int64"), pd.Series([True, True]) * pd.Series([1, 2])):
-        assert private.decrypt(public.encrypt(series)).tolist() == [1, 2]
+    series = pd.Series([1, 0, 1], dtype=dtype)
+    assert private.decrypt(public.encrypt(series)).tolist() == [1, 0, 1]
+    assert private.decrypt(public.encrypt(pd.DataFrame({"x": series})))["x"].tolist() == [1, 0, 1]
 
 
 @pytest.mark.parametrize(

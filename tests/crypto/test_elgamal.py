@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import pickle
 import random
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -381,6 +383,13 @@ def test_smaller_integers_are_welcome():
     assert (KEY.decrypt(KEY.encrypt(values), 5) == values).all()
     codes = np.array([0, 1, 1, 0], dtype=np.uint32)
     assert same(elgamal.group_sum(codes, 2, ROWS), elgamal.group_sum(codes.astype(np.int64), 2, ROWS))
+
+
+def test_the_documented_example_says_what_it_prints(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "elgamal.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(code, {})  # noqa: S102
+    assert capsys.readouterr().out.split() == ["[[10", "2]", "[", "0", "0]", "[-3", "2]]"]
 
 
 def test_threads_change_nothing(variant):

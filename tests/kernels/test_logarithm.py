@@ -80,7 +80,7 @@ def test_the_representative_does_not_matter(variant):
 def test_a_false_match_is_passed_over(variant, monkeypatch):
     """Keys are planted that belong to other multiples: the search meets them first and goes on."""
     monkeypatch.setattr(logarithm, "_LARGEST", 8)
-    values = np.array([100_000, -77_777, 3])
+    values = np.array([20_000, -25_555, 3])  # within the steps of the first centre
     points = multiples.multiply_small(values)
     size, places = logarithm.table(200_000, variant=variant)
     planted = places.copy()

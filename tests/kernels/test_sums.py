@@ -80,6 +80,8 @@ def test_what_does_not_fit_is_refused():
     for codes in ([0, 1, 2], [0, -1, 1]):
         with pytest.raises(InputError, match="below the number of groups"):
             sums.group_sum(np.array(codes), 2, points, 2)
+    with pytest.raises(InputError, match="fewer than 2\\^31 groups"):
+        sums.group_sum(np.zeros(3, dtype=np.int64), 2**31, points, 2)
     with pytest.raises(InputError, match="below the number of bins"):
         sums.histogram(np.array([[0], [1], [2]], dtype=np.uint8), 2, points, 2)
     with pytest.raises(InputError, match="uint8 or uint16"):

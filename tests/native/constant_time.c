@@ -8,6 +8,7 @@
 #include "cpu.h"
 #include "hashing.h"
 #include "rlwe.h"
+#include "scalar25519.h"
 #include "variants.h"
 
 #define N 70
@@ -23,6 +24,30 @@ static int64_t small[DEGREE];
 
 static void hide(void *p, size_t n) { VALGRIND_MAKE_MEM_UNDEFINED(p, n); }
 static void show(void *p, size_t n) { VALGRIND_MAKE_MEM_DEFINED(p, n); }
+
+/* Encryption: a key and the generator are public, scalars and values are secret. Decryption: the multiplication, hidden
+ * above, and a subtraction. */
+static void run_elgamal(void)
+{
+    static _Alignas(64) uint8_t key[1 << 17], generator[1 << 17];
+    static uint8_t one[32] = {1}, two[32] = {2}, rows[FUSION_POINT_BYTES * 2 * N];
+    const fusion_elgamal *ops = &fusion_elgamal_portable;
+    int64_t values[N];
+    if (ops->table_bytes > sizeof key) exit(1);
+    fusion_ristretto_portable.multiply_base(rows, one, 1);
+    ops->fill_table(generator, rows);
+    fusion_ristretto_portable.multiply_base(rows, two, 1);
+    ops->fill_table(key, rows);
+    for (size_t i = 0; i < N; i++) values[i] = (int64_t)(i * i * i) - 5000;
+    hide(values, sizeof values);
+    hide(uniform, sizeof uniform);
+    fusion_reduce_scalars(scalars, uniform, N);
+    ops->multiply_fixed(rows, 2 * FUSION_POINT_BYTES, generator, scalars, NULL, NULL, N);
+    ops->multiply_fixed(rows + FUSION_POINT_BYTES, 2 * FUSION_POINT_BYTES, key, scalars, generator, values, N);
+    fusion_negate_points(rows, rows, N);
+    fusion_ristretto_portable.add(rows, rows, rows + FUSION_POINT_BYTES * N, N);
+    show(rows, sizeof rows);
+}
 
 int main(int argc, char **argv)
 {
@@ -93,6 +118,7 @@ int main(int argc, char **argv)
     fusion_rlwe_round(message, &scale, DEGREE);
     fusion_rlwe_reduce(residues, message, moduli, LIMBS, 1);
     fusion_rlwe_join(message, residues, 3, 3, moduli, 1);
+    run_elgamal();
     printf("done\n");
     return 0;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scalar25519.h"
 #include "variants.h"
 
 #define N 70
@@ -17,6 +18,17 @@ static const fusion_ristretto *ops;
 static void *multiply(void *scalar) { return ops->multiply(products, points, scalar, N), NULL; }
 static void *multiply_encode(void *scalar) { return ops->multiply_encode(encodings, points, scalar, N), NULL; }
 static void *multiply_base(void *rows) { return ops->multiply_base(products, rows, N), NULL; }
+
+static uint8_t tables[2][1 << 17] __attribute__((aligned(64)));
+static int64_t values[N];
+static const fusion_elgamal *elgamal;
+
+static void *encrypt(void *rows)
+{
+    return elgamal->multiply_fixed(products, FUSION_POINT_BYTES, tables[0], rows, tables[1], values, N), NULL;
+}
+
+static void *reduce(void *wide) { return fusion_reduce_scalars(products, wide, N), NULL; }
 
 static void *careless(void *scalar)
 {
@@ -102,6 +114,18 @@ int main(int argc, char **argv)
         run(multiply_base, scalars);
         report("multiply_base", digits_left(scalars + 32 * (N - 1)) + coordinates_left(products));
     }
+    for (int i = 0; argc == 1 && (elgamal = fusion_elgamal_variant(i)); i++) {
+        ops = fusion_ristretto_variant(i);
+        if (elgamal->table_bytes > sizeof tables[0]) return 1;
+        for (int k = 0; k < 2; k++) elgamal->fill_table(tables[k], points + FUSION_POINT_BYTES * (size_t)k);
+        for (int k = 0; k < N; k++) values[k] = 0x123456789abcdef * (k + 1);
+        run(encrypt, scalars);
+        report("encrypt", digits_left(scalars + 32 * (N - 1)) + coordinates_left(products) +
+                              left(&values[N - 1], sizeof values[0]));
+    }
+    ops = &fusion_ristretto_portable;
+    run(reduce, uniform);
+    report("reduce", argc == 1 ? left(products + 32 * (N - 1), 32) : 0);
     puts("done");
     return 0;
 }

@@ -1,8 +1,8 @@
 """What follows from the length of a CKKS row, its bound and its terms.
 
 Ternary secret, error of standard deviation 3.2, and the modulus within the 128-bit column of the Homomorphic Encryption
-Standard (M. Albrecht et al., 2018, table 1, classical attacks): 218 bits at degree 8,192 and 438 at 16,384. The degree
-of 4,096 has 109: too few to flood what is released.
+Standard (M. Albrecht et al., 2018, table 1, classical attacks): 218 bits at the degree of 8,192, which all bounds and
+terms fit into. The degree of 4,096 has 109 bits: too few to flood what is released.
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ FRESH_PER_TERM = 4
 LARGEST_TERMS = 1 << 40
 PARAMETER_BYTES = 28
 
-_STANDARD = ((8192, 218), (16384, 438))
+_DEGREE = 8192
 _SPECIAL_BITS = 38
 # SEAL's error is centred binomial with 21 pairs of coins: never beyond 21.
 _ERROR = 21
+# The most that a coefficient of a fresh encryption can be off. At the level of the keys that is e u + e0 + e1 s, with
+# errors e and ternary u, s. It is divided by the special prime, and both halves of the ciphertext are rounded, the
+# second then meeting the key: 1/2 + N/2.
+_FRESH_NOISE = -(-_ERROR * (2 * _DEGREE + 1) >> _SPECIAL_BITS - 1) + _DEGREE // 2 + 1
 _STATISTICAL = 40
 # Error of SEAL's transforms in double precision, relative to the largest value: 8 log2(N) sqrt(N / 2) 2^-53 at most.
 _FLOAT_BITS = 39
@@ -31,7 +35,7 @@ _ENTRIES = struct.Struct("<IQdd")
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Everything public about a key but the key: follows from its first four entries (:meth:`choose`).
+    """Everything public about a key but the key itself; follows from its first four entries (:meth:`choose`).
 
     Attributes
     ----------
@@ -44,8 +48,6 @@ class Parameters:
     precision : float
         A released number differs by at most this from the exact result, in the unit of the numbers; but for a
         chance below 2^-70 a ciphertext.
-    degree : int
-        Degree N of the ring; a ciphertext holds N / 2 numbers.
     bits : tuple of int
         Sizes of the primes of a ciphertext, then of the one that only keys have.
     scale_bits : int
@@ -58,10 +60,14 @@ class Parameters:
     bound: float
     terms: int
     precision: float
-    degree: int
     bits: tuple[int, ...]
     scale_bits: int
     flood_bits: int
+
+    @property
+    def degree(self) -> int:
+        """Degree N of the ring: 8192. A ciphertext holds N / 2 numbers."""
+        return _DEGREE
 
     @classmethod
     def choose(cls, length: int, bound: float, terms: int, precision: float | None = None) -> Parameters:
@@ -98,19 +104,16 @@ class Parameters:
                 "this precision is out of reach for the bound and terms; ask for one between "
                 f"{finest * unit:.3g} and {terms * unit:.3g}"
             )
-        for degree, most in _STANDARD:
-            noise = FRESH_PER_TERM * terms * _fresh_noise(degree)
-            flood_bits = (degree * noise << _STATISTICAL - 1).bit_length()
-            # a quarter of the precision for the flood, one for the rounding, one for double precision
-            scale_bits = flood_bits + math.ceil(math.log2(4 * 8 * math.sqrt(degree) / relative))
-            largest = (terms << scale_bits) + terms + noise + (1 << flood_bits)
-            # the primes lie just below powers of two: together they lose less than the one bit added here
-            need = (2 * largest).bit_length() + 1
-            count = -(-need // 60)
-            bits = (*(-(-need // count),) * count, _SPECIAL_BITS)
-            if sum(bits) <= most:
-                return cls(length, bound, terms, relative * unit, degree, bits, scale_bits, flood_bits)
-        raise InputError("no parameters reach this precision for so many terms; ask for fewer terms or less precision")
+        noise = FRESH_PER_TERM * terms * _FRESH_NOISE
+        flood_bits = (_DEGREE * noise << _STATISTICAL - 1).bit_length()
+        # a quarter of the precision for the flood, one for the rounding, one for double precision
+        scale_bits = flood_bits + math.ceil(math.log2(4 * 8 * math.sqrt(_DEGREE) / relative))
+        largest = (terms << scale_bits) + terms + noise + (1 << flood_bits)
+        # the primes lie just below powers of two: together they lose less than the one bit added here
+        need = (2 * largest).bit_length() + 1
+        count = -(-need // 60)
+        bits = (*(-(-need // count),) * count, _SPECIAL_BITS)
+        return cls(length, bound, terms, relative * unit, bits, scale_bits, flood_bits)
 
     @property
     def unit(self) -> float:
@@ -125,7 +128,7 @@ class Parameters:
     @property
     def error(self) -> float:
         """A decrypted number, not released, differs by at most this from the exact result."""
-        noise = FRESH_PER_TERM * self.terms * (_fresh_noise(self.degree) + 1)
+        noise = FRESH_PER_TERM * self.terms * (_FRESH_NOISE + 1)
         return self.unit * (math.ldexp(self.terms, 1 - _FLOAT_BITS) + math.ldexp(self.degree * noise, -self.scale_bits))
 
     @property
@@ -150,12 +153,3 @@ class Parameters:
 def power_above(bound: float) -> float:
     mantissa, exponent = math.frexp(bound)
     return math.ldexp(1.0, exponent - (mantissa == 0.5))
-
-
-def _fresh_noise(degree: int) -> int:
-    """The most that a coefficient of a fresh encryption can be off.
-
-    At the level of the keys: e u + e0 + e1 s with |e| <= 21 and ternary u, s. That is divided by the special prime, and
-    both halves of the ciphertext are rounded, the second then meeting the key: 1/2 + N/2.
-    """
-    return -(-_ERROR * (2 * degree + 1) >> _SPECIAL_BITS - 1) + degree // 2 + 2

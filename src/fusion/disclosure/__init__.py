@@ -2,7 +2,7 @@
 
 from fusion.disclosure.bounds import Clipped, Limited, clip, limit_rows
 from fusion.disclosure.noise import Guarantee, Noise, gaussian, laplace
-from fusion.disclosure.release import Release, release
+from fusion.disclosure.released import Release, release
 from fusion.disclosure.suppression import suppress
 
 __all__ = [

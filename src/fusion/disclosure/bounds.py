@@ -23,7 +23,8 @@ class Clipped:
     Attributes
     ----------
     values : ndarray, shape (n,)
-        The column, every value between the bounds. Integers stay integers when both bounds are integers.
+        The column, every value between the bounds. Integers stay integers when both bounds are integers
+        that fit them.
     below, above : int
         How many values were raised to the lower bound and lowered to the upper one. These counts describe the
         data: they are for its owner and carry no noise.
@@ -60,11 +61,11 @@ def clip(values: ArrayLike, low: float, high: float) -> Clipped:
     if not (np.isfinite(low) and np.isfinite(high) and low <= high):
         raise InputError("the bounds of a column are two finite numbers, the lower one first")
     column = _numbers(values)
-    if column.dtype == np.int64 and not (float(low).is_integer() and float(high).is_integer()):
+    if column.dtype == np.int64 and not all(float(end).is_integer() and abs(end) < 2**63 for end in (low, high)):
         column = column.astype(np.float64)
     below, above = column < low, column > high
     clipped = column.copy()
-    # assignment, not np.clip: it keeps the dtype, and bounds beyond int64 clip nothing
+    # assignment, not np.clip: it keeps the dtype
     clipped[below] = low
     clipped[above] = high
     return Clipped(clipped, int(below.sum()), int(above.sum()))

@@ -172,12 +172,17 @@ def gaussian(values: ArrayLike, *, sensitivity: int, epsilon: float, delta: floa
         Arguments out of range, or OpenDP is missing.
     """
     _check_budget(epsilon, delta)
+    return _apply(_gaussian(_check_sensitivity(sensitivity), epsilon, delta)[1], values)
+
+
+def _gaussian(sensitivity: int, epsilon: float, delta: float) -> tuple[float, Any]:
+    """The standard deviation, and the mechanism."""
     dp = _opendp()
     space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T="f64")
     # From the closed form of Bun and Steinke (2016), epsilon = rho + 2 sqrt(rho ln(1/delta)) with
     # rho = (sensitivity / scale)**2 / 2, which is never too little noise; the accounting finds how much less will do.
     log = math.log(1 / delta)
-    enough = _check_sensitivity(sensitivity) / (math.sqrt(2) * (math.sqrt(log + epsilon) - math.sqrt(log)))
+    enough = sensitivity / (math.sqrt(2) * (math.sqrt(log + epsilon) - math.sqrt(log)))
 
     def mechanism(scale: float) -> Any:
         measured = dp.m.make_gaussian(*space, scale=scale)
@@ -187,7 +192,8 @@ def gaussian(values: ArrayLike, *, sensitivity: int, epsilon: float, delta: floa
     little = enough / 2
     while mechanism(little).check(**between):
         little /= 2
-    return _apply(dp.binary_search_chain(mechanism, **between, bounds=(little, enough * 2)), values)
+    scale = dp.binary_search_param(mechanism, **between, bounds=(little, enough * 2))
+    return scale, mechanism(scale)
 
 
 def _apply(mechanism: Any, values: ArrayLike) -> NDArray[np.int64]:

@@ -17,8 +17,8 @@ sign. Then every row and every column of the larger table sums to zero, and two 
 if they differ by a table whose rows and columns sum to zero and which is zero where a cell is shown. Take rows and
 columns as the vertices of a bipartite graph and cells as its edges: such differences are the circulations on the
 hidden edges. Raising a cell by d means sending d from its column back to its row along other hidden edges, alternately
-lowering and raising the cells on the way; a count may be lowered to zero and raised without limit, and the other way
-round for a margin's total with its minus sign. The greatest rise is a maximal flow, the greatest fall another, found
+lowering and raising the cells on the way; a count may be lowered to zero and raised without limit, and totals follow.
+The greatest rise is a maximal flow, the greatest fall another, found
 exactly by augmenting paths (Ford and Fulkerson 1956), and whole numbers suffice because the capacities are whole. For
 each small cell in turn :func:`suppress` computes both over the cells already hidden; while their sum is below
 ``min_group`` it augments along the cheapest path through cells still shown and hides those. Hiding more cells
@@ -96,7 +96,8 @@ def _one_way(counts: NDArray[np.int64], min_group: int) -> NDArray[np.bool_]:
         return hidden
     by_size = np.argsort(counts, kind="stable")
     sums = np.cumsum(counts[by_size])
-    enough = np.flatnonzero((sums >= min_group) & (np.arange(1, counts.size + 1) >= max(2, small.sum())))
+    # one small cell alone is never enough
+    enough = np.flatnonzero((sums >= min_group) & (np.arange(1, counts.size + 1) >= small.sum()))
     hidden[by_size[: enough[0] + 1]] = True  # the total is large enough, so all cells together are
     return hidden
 
@@ -112,10 +113,11 @@ def _two_way(counts: NDArray[np.int64], min_group: int) -> NDArray[np.bool_]:
     margin = np.zeros(values.shape, np.bool_)
     margin[:-1, -1] = margin[-1, :-1] = True
 
-    # how far an entry with its sign can rise and fall; no more than min_group is ever asked for
-    room = np.minimum(values, min_group)
-    rise = np.where(margin, room, min_group)
-    fall = np.where(margin, min_group, room)
+    # How far an entry with its sign can rise and fall; no more than min_group is ever asked for. Only inner cells set
+    # a limit: while they are not negative, neither are totals.
+    rise = np.full(values.shape, min_group)
+    fall = rise.copy()
+    fall[:-1, :-1] = np.minimum(counts, min_group)
     price = values + 1.0
     price[margin] += counts.sum() + counts.size
     price[-1, -1] += (rows + columns + 1) * price[margin].sum()

@@ -24,6 +24,8 @@ LARGEST_BOUND = 2**62
 # The largest table has 2^21 multiples in 2^22 places of 8 bytes: 32 MB. The smallest serves bounds that need no search.
 _LARGEST, _SMALLEST = 21, 8
 _STEPS = 64
+# Centres of one round, if so few rows are left that each has several: a round costs some hundred microseconds.
+_CENTRES = 512
 # Rows of one call into C: their keys stay in the second-level cache.
 _ROWS = 64
 _POINT = 128
@@ -91,54 +93,56 @@ def logarithms(
         raise InputError("the bound must lie between 0 and 2^62")
     size, places = table(bound, variant=variant)
     values, found = np.zeros(len(points), dtype=np.int64), np.zeros(len(points), dtype=bool)
-    centres = _quadruple(points, threads, variant)
     gap = (2 << size) - 1
-    last = -(-max(0, bound - (1 << size) + 1) // gap)
+    farthest = -(-max(0, bound - (1 << size) + 1) // gap)
+    offsets = np.arange(min(_STEPS, farthest + 1)) * gap
+    steps = _multiples_of_4(offsets, variant)
+    # The steps reach so many gaps either way; a centre beyond is the point less a multiple of all that they span.
+    reach = len(offsets) - 1
+    span, last = (2 * reach + 1) * gap, -(-(farthest - reach) // (2 * reach + 1))
     pending, start = np.arange(len(points)), 0
     while len(pending) and start <= last:
-        numbers = np.arange(start, min(start + _STEPS, last + 1))
-        steps = _multiples_of_4(numbers * gap, variant)
-        done = _search(points, centres, pending, numbers * gap, steps, size, places, values, threads, variant)
-        found[done] = True
-        pending = pending[~found[pending]]
-        start += len(numbers)
+        stop = min(start + max(1, _CENTRES // len(pending)), last + 1)
+        shifts = np.unique(np.concatenate((-np.arange(start, stop), np.arange(start, stop)))) * span
+        rows, base = np.repeat(pending, len(shifts)), np.tile(shifts, len(pending))
+        shifted = multiples.multiply_small(-shifts, threads=threads, variant=variant)
+        shifted = shifted[np.tile(np.arange(len(shifts)), len(pending))]
+        centres = _quadruple(ristretto.add(points[rows], shifted, threads=threads, variant=variant), threads, variant)
+        todo, skip = np.arange(len(rows)), np.zeros(len(rows), dtype=np.int64)
+        while len(todo):
+            place, multiple = _match(centres[todo], steps, size, places, skip, threads, variant)
+            hit = place >= 0
+            todo, place, multiple = todo[hit], place[hit], multiple[hit]
+            # centre +- step = +-multiple, so the centre is -+step +- multiple
+            middle = base[todo] + (2 * (place % 2) - 1) * offsets[place // 2]
+            own = rows[todo]
+            right = _verify(points[own], own, (middle + multiple, middle - multiple), values, threads, variant)
+            found[own[right]] = True
+            # A key has 64 bits of y's 255: the rare match of another point is passed over.
+            todo, skip = todo[~right], place[~right] + 1
+        pending, start = pending[~found[pending]], stop
     outside = np.abs(values) > bound
     values[outside], found[outside] = 0, False
     return values, found
 
 
-def _search(
+def _verify(
     points: Points,
-    centres: Bytes,
-    pending: NDArray[np.int64],
-    offsets: NDArray[np.int64],
-    steps: Bytes,
-    size: int,
-    places: NDArray[np.uint64],
+    rows: NDArray[np.int64],
+    candidates: tuple[NDArray[np.int64], ...],
     values: NDArray[np.int64],
     threads: int | None,
     variant: str | None,
-) -> NDArray[np.int64]:
-    """Which of the pending rows lie within one table of a step; enters their values."""
-    done: list[NDArray[np.int64]] = []
-    skip = np.zeros(len(pending), dtype=np.int64)
-    while len(pending):
-        place, multiple = _match(centres[pending], steps, size, places, skip, threads, variant)
-        hit = place >= 0
-        pending, place, multiple = pending[hit], place[hit], multiple[hit]
-        encodings = ristretto.encode(points[pending], threads=threads, variant=variant)
-        # centre +- step = +-multiple, so m = -+step +- multiple
-        base = np.where(place % 2 == 0, -1, 1) * offsets[place // 2]
-        right = np.zeros(len(pending), dtype=bool)
-        for candidate in (base + multiple, base - multiple):
-            own = multiples.multiply_small(candidate, threads=threads, variant=variant)
-            same = (ristretto.encode(own, threads=threads, variant=variant) == encodings).all(axis=1)
-            values[pending[same]] = candidate[same]
-            right |= same
-        done.append(pending[right])
-        # A key has 64 bits of y's 255: the rare match of another point is passed over.
-        pending, skip = pending[~right], place[~right] + 1
-    return np.concatenate(done) if done else pending
+) -> NDArray[np.bool_]:
+    """Enter the candidates that are logarithms of the points into those rows of `values`; which have one."""
+    encodings = ristretto.encode(points, threads=threads, variant=variant)
+    right = np.zeros(len(rows), dtype=bool)
+    for candidate in candidates:
+        own = multiples.multiply_small(candidate, threads=threads, variant=variant)
+        same = (ristretto.encode(own, threads=threads, variant=variant) == encodings).all(axis=1)
+        values[rows[same]] = candidate[same]
+        right |= same
+    return right
 
 
 def _match(

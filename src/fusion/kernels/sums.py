@@ -134,12 +134,15 @@ def group_sum(
     """
     n = len(codes)
     ops, rows = operations(variant, "elgamal"), _table(points, n, width)
+    if groups >= 2**31:
+        raise InputError("sums are of fewer than 2^31 groups at a time")
     if n and not (int(codes.min()) >= 0 and int(codes.max()) < groups):
         raise InputError("codes must be at least 0 and below the number of groups")
     out = np.array(identities(groups * width)._rows).reshape(groups, width, _POINT)
     if not n:
         return Points(out.reshape(-1, _POINT))
-    order = np.argsort(codes, kind="stable")
+    # numpy sorts integers of 16 bits by digits, ten times as fast as wider ones
+    order = np.argsort(codes.astype(np.uint16) if groups <= 2**16 else codes, kind="stable")
     labels = codes[order]
     busy = cpus() if threads is None else threads
     parts = -(-n // min(max(_PART, -(-n // busy)), 8 * _PIECE))

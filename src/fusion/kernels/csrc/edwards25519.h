@@ -108,15 +108,6 @@ static inline void to_digits(digits *d, const uint8_t scalar[32])
     d->digit[63] = (int8_t)(d->digit[63] + carry); /* at most 1 + 1 */
 }
 
-/* Clears the stack below the caller, where a function that has just returned, and those that it called, kept a scalar's
- * digits and the projective coordinates of products, which say more about the scalar than the product does (Naccache,
- * Smart, Stern, 2004), by name or because registers ran out. The deepest, multiply_base_rows, takes 42 KB. */
-static __attribute__((noinline, unused)) void wipe_stack(void)
-{
-    uint8_t used[1 << 16];
-    wipe(used, sizeof used);
-}
-
 /* digit * P from the table P, 2P, ..., 8P; reads every entry. Entries are tight in t2d, so its negative is mid. */
 static inline void select_multiple(cached *out, const cached table[8], int8_t digit)
 {

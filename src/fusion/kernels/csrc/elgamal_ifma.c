@@ -7,7 +7,7 @@
 #include "constant_time.h"
 #include "edwards8x52.h"
 
-enum { VALUE_DIGITS = 16, SUM_WORDS = 20 };
+enum { VALUE_DIGITS = 16, SUM_WORDS = 20, AHEAD = 4 * LANES };
 
 static IFMA void fill_table_of(uint8_t *table, const uint8_t *bytes)
 {
@@ -31,8 +31,9 @@ IFMA_INLINE void recode_values(__m512i digits[VALUE_DIGITS], __m512i value)
     digits[VALUE_DIGITS - 1] = ADD(value, carry); /* what is left has the sign of all */
 }
 
-static IFMA void multiply_fixed(uint8_t *out, size_t stride, const uint8_t *table, const uint8_t *scalars,
-                                const uint8_t *value_table, const int64_t *values, size_t n)
+static __attribute__((noinline)) IFMA void multiply_fixed_rows(uint8_t *out, size_t stride, const uint8_t *table,
+                                                               const uint8_t *scalars, const uint8_t *value_table,
+                                                               const int64_t *values, size_t n)
 {
     const right_affine *t = (const void *)table, *v = (const void *)value_table;
     __m512i digits[DIGITS], small[VALUE_DIGITS], w[8];
@@ -56,11 +57,13 @@ static IFMA void multiply_fixed(uint8_t *out, size_t stride, const uint8_t *tabl
         p = point_from_ratio(r[0]);
         store_points(out + stride * i, stride, &p, rows);
     }
-    wipe(digits, sizeof digits);
-    wipe(small, sizeof small);
-    wipe(w, sizeof w);
-    wipe(&p, sizeof p); /* projective coordinates of a product say more about the scalar than the product does */
-    wipe(r, sizeof r);
+}
+
+static void multiply_fixed(uint8_t *out, size_t stride, const uint8_t *table, const uint8_t *scalars,
+                           const uint8_t *value_table, const int64_t *values, size_t n)
+{
+    multiply_fixed_rows(out, stride, table, scalars, value_table, values, n);
+    wipe_stack();
 }
 
 /* --- sums: the words of a left operand, so that nothing is converted between two additions --- */
@@ -150,6 +153,11 @@ static IFMA void group_sum(uint8_t *sums, const uint32_t *at, const uint32_t *ro
     for (size_t i = 0; i < LANES * n; i += LANES) {
         uint8_t *place[LANES];
         __m512i w[16];
+        for (size_t l = 0; i + AHEAD < LANES * n && l < LANES; l++) {
+            const uint8_t *soon = points + stride * rows[i + AHEAD + l];
+            __builtin_prefetch(soon);
+            __builtin_prefetch(soon + 64);
+        }
         for (size_t l = 0; l < LANES; l++) {
             place[l] = sums + FUSION_SUM_BYTES * (size_t)at[i + l];
             w[l] = _mm512_loadu_si512(points + stride * rows[i + l]);

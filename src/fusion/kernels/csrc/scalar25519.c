@@ -61,7 +61,7 @@ static inline scalar load(const uint8_t *bytes)
     return (scalar){{fe_read64(bytes), fe_read64(bytes + 8), fe_read64(bytes + 16), fe_read64(bytes + 24)}};
 }
 
-void fusion_reduce_scalars(uint8_t *scalars, const uint8_t *wide, size_t n)
+static __attribute__((noinline)) void reduce_rows(uint8_t *scalars, const uint8_t *wide, size_t n)
 {
     static const scalar one = {{1, 0, 0, 0}};
     scalar low, high, sum;
@@ -82,7 +82,10 @@ void fusion_reduce_scalars(uint8_t *scalars, const uint8_t *wide, size_t n)
         sum = reduce_once(&sum);
         for (int k = 0; k < 4; k++) fe_write64(scalars + 32 * i + 8 * k, sum.v[k]);
     }
-    wipe(&low, sizeof low);
-    wipe(&high, sizeof high);
-    wipe(&sum, sizeof sum);
+}
+
+void fusion_reduce_scalars(uint8_t *scalars, const uint8_t *wide, size_t n)
+{
+    reduce_rows(scalars, wide, n);
+    wipe_stack();
 }

@@ -30,8 +30,8 @@ class Release:
     min_group : int
         No group below it is shown.
     small : int
-        Cells hidden because they are small, totals among them. Counts of cells say nothing about people that the
-        table does not.
+        Cells hidden because they are small, totals among them. For the owner of the table, like the next one: a
+        reader who knows how many of the hidden cells are small knows more than :func:`suppress` assumes.
     protecting : int
         Cells hidden because a small one could be computed from them.
     guarantee : Guarantee or None
@@ -98,9 +98,8 @@ def release(table: pd.DataFrame, *, min_group: int = 10, count: str = "count", n
     judged = np.maximum(counts, 0)
     hidden = suppress(judged, min_group)
     shown = {count: counts, **sums}
-    columns = {str(name): _with_totals(shown[name]).ravel() for name in table.columns}
-    out = pd.DataFrame(columns, index=labels).convert_dtypes(convert_integer=False)
-    out = out.astype({name: "Int64" if values.dtype.kind == "i" else "Float64" for name, values in columns.items()})
+    columns = {str(name): pd.array(_with_totals(shown[name]).ravel()) for name in table.columns}  # nullable types
+    out = pd.DataFrame(columns, index=labels)
     out[hidden.ravel()] = pd.NA
     small = int((_with_totals(judged) < min_group).sum())
     return Release(out, min_group, small, int(hidden.sum()) - small, guarantee)
@@ -126,6 +125,8 @@ def _grid(table: pd.DataFrame, count: str) -> tuple[NDArray[np.int64], dict[str,
             raise InputError(f"column {name!r} of the table is not of real numbers; leave it out of the release")
         if values.isna().any() or not np.isfinite(values.to_numpy(np.float64)).all():
             raise InputError(f"column {name!r} of the table has missing or infinite values; fill them or leave it out")
+        if values.dtype.kind in "iu" and np.abs(values.to_numpy(np.float64)).sum() >= 2.0**62:
+            raise InputError(f"column {name!r} of the table has a total beyond 2**62; give it as floats")
     people = table[count].to_numpy(np.float64)
     if (people != np.floor(people)).any() or (people < 0).any():
         raise InputError(f"column {count!r} of the table counts people: whole numbers, none negative")
