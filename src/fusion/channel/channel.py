@@ -320,7 +320,7 @@ class Channel:
     def _put(self, kind: Kind, payload: bytes, stream: int = 0) -> None:
         frame = Frame(kind, payload, self._number, self._sent, stream)
         self._sent += 1
-        self._transcript.add_sent(frame)
+        self._transcript.sent.add(frame)
         self._mailbox.put(frame, self._deadline())
 
     def _get(self, *expected: Kind) -> Frame:
@@ -340,7 +340,7 @@ class Channel:
         self._received += 1
         if frame.kind not in expected:
             raise PeerError(f"{self.peer} sent {frame.kind.name} where {' or '.join(k.name for k in expected)} belongs")
-        self._transcript.add_received(frame)
+        self._transcript.received.add(frame)
         return frame
 
     def _abort(self, error: BaseException) -> None:

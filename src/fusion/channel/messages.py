@@ -36,7 +36,7 @@ __all__ = [
     "stream_bytes",
 ]
 
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 NONCE_BYTES = 32
 MAX_ROWS = 1 << 31
 _CHUNK_HEADER = struct.Struct("<II")
