@@ -1,10 +1,4 @@
-"""What happened in one operation: a hash of every byte each way, a meter, and the receipt that holds both.
-
-The hash of one direction is SHA-256 of `_START` and then, frame by frame, of the header, of SHA-256 of each whole leaf
-of the payload, and of the rest of the payload as it is. A leaf is `LEAF` bytes, hashed after `_LEAF_TAG`. The header
-holds the payload's length, so what was hashed can be read in one way only; leaves are many and independent, so they
-are hashed side by side (docs/decisions/0012).
-"""
+"""What happened in one operation: a hash of every byte each way, a meter, and the receipt that holds both."""
 
 from __future__ import annotations
 
@@ -13,19 +7,11 @@ import time
 from datetime import UTC, datetime
 
 import msgspec
-import numpy as np
 
 from fusion.channel.frames import Frame
 from fusion.channel.messages import WIRE_VERSION, Opening
-from fusion.kernels.hashing import sha256_rows
 
-__all__ = ["LEAF", "Receipt", "Transcript"]
-
-_START = b"fusion/transcript/2"
-# One block of SHA-256: its compression is the same for all leaves, and leaves keep their place among the blocks.
-_LEAF_TAG = b"fusion/transcript/leaf/2".ljust(64, b"\0")
-# With the tag 4 KiB. Leaves that begin a power of two apart would compete for the same few lines of the cache.
-LEAF = 4096 - len(_LEAF_TAG)
+__all__ = ["Receipt", "Transcript"]
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,20 +64,14 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Direction:
-    """Hash and meter of the frames that go one way."""
+    """Hash and meter of the frames that go one way: SHA-256 of their digests (see `fusion.channel.frames`)."""
 
     def __init__(self) -> None:
-        self._hash = hashlib.sha256(_START)
+        self._hash = hashlib.sha256(b"fusion/transcript/2")
         self.bytes = 0
 
     def add(self, frame: Frame) -> None:
-        payload = memoryview(frame.payload)
-        whole = len(payload) // LEAF * LEAF
-        self._hash.update(frame.header())
-        if whole:
-            leaves = np.frombuffer(payload, np.uint8, whole).reshape(-1, LEAF)
-            self._hash.update(sha256_rows(_LEAF_TAG, leaves, 32, threads=1))
-        self._hash.update(payload[whole:])
+        self._hash.update(frame.digest)
         self.bytes += frame.size
 
     def digest(self) -> bytes:
