@@ -317,7 +317,7 @@ class Channel:
     def _deadline(self) -> Deadline:
         return Deadline(self._timeout, max(self._limit - time.monotonic(), 0.0))
 
-    def _put(self, kind: Kind, payload: bytes, stream: int = 0) -> None:
+    def _put(self, kind: Kind, payload: bytes | memoryview, stream: int = 0) -> None:
         frame = Frame(kind, payload, self._number, self._sent, stream)
         self._sent += 1
         self._transcript.sent.add(frame)

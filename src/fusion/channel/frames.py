@@ -80,7 +80,7 @@ def _digest(header: bytes, payload: bytes | bytearray | memoryview) -> bytes:
     whole = len(payload) // LEAF * LEAF
     if whole:
         leaves = np.frombuffer(payload, np.uint8, whole).reshape(-1, LEAF)
-        digest.update(sha256_rows(_LEAF_TAG, leaves, 32, threads=1))
+        digest.update(sha256_rows(_LEAF_TAG, leaves, 32, threads=1).data)
     digest.update(memoryview(payload)[whole:])
     return digest.digest()
 

@@ -156,7 +156,7 @@ def encode_chunk(chunk: Chunk) -> memoryview:
     if _CHUNK_HEADER.size + rows.nbytes > MAX_PAYLOAD:
         raise ValueError("a chunk is larger than one frame")
     payload = np.empty(_CHUNK_HEADER.size + rows.nbytes, np.uint8)
-    _CHUNK_HEADER.pack_into(payload, 0, *rows.shape)
+    _CHUNK_HEADER.pack_into(payload.data, 0, *rows.shape)
     # unlike bytes.join, this copies without the interpreter's lock: the thread that encrypts need not wait
     payload[_CHUNK_HEADER.size :].reshape(rows.shape)[...] = rows
     return payload.data
