@@ -136,10 +136,10 @@ class _Memory:
 def _unseen(buffer: bytearray) -> bool:
     """Whether no array and no view shows this memory: only then may it change its size."""
     try:
-        buffer.append(0)
+        buffer.pop()
     except BufferError:
         return False
-    buffer.pop()
+    buffer.append(0)  # where it was: the memory does not move
     return True
 
 
