@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from fusion import progress
-from fusion.channel.frames import Frame, Kind
+from fusion.channel.frames import Frame, Kind, Memory
 from fusion.channel.mailbox import Deadline, Mailbox
 from fusion.channel.messages import (
     MAX_ROWS,
@@ -96,6 +96,7 @@ class Channel:
         self._timeout = timeout
         self._policy = policy
         self._in_use = threading.Lock()
+        self._memory = Memory()
         self._process = os.getpid()
         self._number = 0
         self._receipt: Receipt | None = None
@@ -227,7 +228,7 @@ class Channel:
                     raise PeerError(f"{self.peer} ended its rows before the number it announced")
                 starved = True
             else:
-                self._put(Kind.CHUNK, encode_chunk(chunk), chunk.stream)
+                self._put(Kind.CHUNK, encode_chunk(chunk, self._memory), chunk.stream)
 
     def finish(
         self,

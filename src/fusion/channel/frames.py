@@ -24,7 +24,7 @@ import numpy as np
 from fusion.errors import PeerError
 from fusion.kernels.hashing import sha256_rows
 
-__all__ = ["HEADER", "LEAF", "MAX_CONTROL", "MAX_PAYLOAD", "Frame", "Kind", "Parser"]
+__all__ = ["HEADER", "LEAF", "MAX_CONTROL", "MAX_PAYLOAD", "Frame", "Kind", "Memory", "Parser"]
 
 # kind, stream, reserved, payload length, operation, sequence
 HEADER = struct.Struct("<BBHIII")
@@ -36,7 +36,7 @@ _FRAME_TAG = b"fusion/frame/2"
 _LEAF_TAG = b"fusion/leaf/2".ljust(64, b"\0")
 # With the tag 4 KiB. Leaves that begin a power of two apart would compete for the same few lines of the cache.
 LEAF = 4096 - len(_LEAF_TAG)
-_KEPT = 4  # large payloads' memory that is kept: one being filled, one being read, and some between
+_KEPT = 18  # large payloads' memory that is kept: a window of them, one being filled and one being read
 
 
 class Kind(enum.IntEnum):
@@ -113,7 +113,7 @@ def _check(header: bytes | bytearray) -> tuple[Kind, int, int, int, int]:
     return kind, stream, length, operation, sequence
 
 
-class _Memory:
+class Memory:
     """Memory for payloads, used again once nobody looks at it any more.
 
     Fresh memory costs as much as the copy into it: the system clears every page, and none of it is in the cache.
@@ -123,6 +123,7 @@ class _Memory:
         self._large: deque[bytearray] = deque(maxlen=_KEPT)
 
     def take(self, length: int) -> memoryview:
+        """That many bytes, whatever they hold, nobody else's for as long as a view of them lives."""
         if length <= MAX_CONTROL:
             return memoryview(bytearray(length))
         for buffer in self._large:
@@ -147,7 +148,7 @@ class Parser:
     """Cuts a byte stream into frames, each written once, into the memory that the frame keeps."""
 
     def __init__(self) -> None:
-        self._memory = _Memory()
+        self._memory = Memory()
         self._begin()
 
     def _begin(self) -> None:
