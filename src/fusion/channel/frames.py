@@ -20,7 +20,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fusion import kernels
 from fusion.errors import PeerError
 from fusion.kernels.hashing import sha256_rows
 
@@ -79,10 +81,21 @@ def _digest(header: bytes, payload: bytes | bytearray | memoryview) -> bytes:
     digest = hashlib.sha256(_FRAME_TAG + header)
     whole = len(payload) // LEAF * LEAF
     if whole:
-        leaves = np.frombuffer(payload, np.uint8, whole).reshape(-1, LEAF)
-        digest.update(sha256_rows(_LEAF_TAG, leaves, 32, threads=1).data)
+        digest.update(_hashes(np.frombuffer(payload, np.uint8, whole).reshape(-1, LEAF)))
     digest.update(memoryview(payload)[whole:])
     return digest.digest()
+
+
+def _hashes(leaves: NDArray[np.uint8]) -> bytes:
+    if kernels.active("sha256") != "portable":
+        return sha256_rows(_LEAF_TAG, leaves, 32, threads=1).tobytes()
+    # one after the other, but with instructions of CPUs that the kernel has no variant for
+    tagged, hashes = hashlib.sha256(_LEAF_TAG), []
+    for leaf in leaves:
+        one = tagged.copy()
+        one.update(leaf.data)
+        hashes.append(one.digest())
+    return b"".join(hashes)
 
 
 _KINDS = {int(kind): kind for kind in Kind}
