@@ -55,9 +55,9 @@ def bytes_between(left, right, *, learn="both", rows=(0, 0)):
         def play(peer):
             with peer.operation("test"):
                 session = peer.open(learn=learn, kinds=(), rows=count, parameters={})
-                before = peer._transcript.bytes_sent
+                before = peer._transcript.sent.bytes
                 part(peer, session)
-                sent[peer.name] = peer._transcript.bytes_sent - before
+                sent[peer.name] = peer._transcript.sent.bytes - before
                 peer.finish({})
 
         return play
