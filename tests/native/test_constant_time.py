@@ -26,6 +26,7 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         "scalar25519.c",
         "hashing.c",
         "sha256.c",
+        "sha256_avx2.c",
         "sha512.c",
         "sha512_avx2.c",
     )
