@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
             ("psi", "set intersection between two processes, from file to file"),
             ("rlwe", "lattice encryption, one core"),
             ("secure-sum", "sums by masks: one client's work and the server's, one core"),
+            ("aggregation", "encrypted columns, one core"),
         )
     }
     for name in ("kernels", "psi"):
@@ -71,13 +72,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     add["psi"].add_argument("--learn", choices=("both", "one"), default="both", help="who gets the result (both)")
     add["psi"].add_argument("--against", default="", metavar="PEER,...", help="secretflow, openmined")
-    add["psi"].add_argument(
-        "--python", type=Path, metavar="FILE", help="the Python that makes the peers' environments (this one)"
-    )
     add["rlwe"].add_argument("--n", default="2^5", help="calls of each operation in a turn (2^5)")
     add["rlwe"].add_argument("--against", default="", metavar="PEER", help="tenseal")
     add["secure-sum"].add_argument("--n", default="1e6", help="values of each client (1e6)")
     add["secure-sum"].add_argument("--clients", type=_positive, default=10, help="how many clients, 3 to 100 (10)")
+    add["aggregation"].add_argument("--n", default="10000", help="sums that ElGamal decrypts (10000)")
+    add["aggregation"].add_argument("--against", default="", metavar="PEER,...", help="phe, heu, tenseal")
+    for name in ("psi", "aggregation"):
+        add[name].add_argument(
+            "--python", type=Path, metavar="FILE", help="the Python that makes the peers' environments (this one)"
+        )
     return parser
 
 
@@ -107,6 +111,11 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         from benchmarks import secure_sum
 
         return secure_sum.benchmark(several[0], clients=options.clients, repeat=options.repeat)
+    if options.name == "aggregation":
+        from benchmarks import aggregation
+
+        against = _names(options.against, aggregation.PEERS, "peer")
+        return aggregation.benchmark(several[0], repeat=options.repeat, against=against, python=options.python)
     from benchmarks import psi
 
     protocols = _names(options.protocol, psi.PROTOCOLS, "protocol")

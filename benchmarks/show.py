@@ -25,7 +25,14 @@ def table(found: Mapping[str, Any]) -> None:
         markup=False,
         style="dim",
     )
-    shows = {"kernels": _kernels, "channel": _channel, "psi": _psi, "rlwe": _rlwe, "secure-sum": _secure_sum}
+    shows = {
+        "kernels": _kernels,
+        "channel": _channel,
+        "psi": _psi,
+        "rlwe": _rlwe,
+        "aggregation": _aggregation,
+        "secure-sum": _secure_sum,
+    }
     shows[found["benchmark"]](found, screen)
 
 
@@ -175,6 +182,28 @@ def _secure_sum(found: Mapping[str, Any], screen: Console) -> None:
             f"{told['bytes_sent']:,}",
             f"{told['expansion']:.4g}",
         )
+    screen.print(grid)
+
+
+def _aggregation(found: Mapping[str, Any], screen: Console) -> None:
+    screen.print(
+        "aggregation, one core: values a second by processor time, median; microseconds a value\n", markup=False
+    )
+    grid = _grid(["scheme", "operation", "", "a second", "microseconds", "bytes/value", "ratio"])
+    contenders = {"fusion": found["fusion"], **found["peers"]}
+    for name, told in contenders.items():
+        for scheme, operations in told["schemes"].items():
+            for i, (operation, measured) in enumerate(operations.items()):
+                size = told["bytes_per_value"].get(scheme)
+                grid.add_row(
+                    "" if i else scheme,
+                    operation,
+                    "" if i else f"{name} {told['version']}",
+                    f"{measured['per_second']:,.0f}",
+                    _with_spread(measured["microseconds"], measured["spread"]),
+                    f"{size:.4g}" if size and not i else "",
+                    _ratio(measured.get("ratio")),
+                )
     screen.print(grid)
 
 

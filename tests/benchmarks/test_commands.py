@@ -269,3 +269,21 @@ def test_an_interrupt_ends_the_children(arguments: tuple[str, ...], processes: i
     while any(is_running(child) for child in children):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_aggregation_measures_every_scheme():
+    found = result("aggregation", "--n", "20")
+    assert (found["benchmark"], found["protocol"], found["n"], found["peers"]) == (
+        "aggregation",
+        "paillier,elgamal,ckks",
+        20,
+        {},
+    )
+    schemes = found["fusion"]["schemes"]
+    assert {"encrypt", "encrypt, packed", "add", "decrypt"} <= set(schemes["paillier"])
+    assert {"encrypt", "histogram, points added", "decrypt, 2^30", "decrypt, 2^32"} <= set(schemes["elgamal"])
+    assert {"encrypt", "add", "decrypt"} == set(schemes["ckks"])
+    for measured in (measured for operations in schemes.values() for measured in operations.values()):
+        low, high = measured["spread"]
+        assert 0 < low <= measured["microseconds"] <= high
+        assert measured["per_second"] == pytest.approx(1e6 / measured["microseconds"], rel=1e-3)
