@@ -1,4 +1,4 @@
-"""``python -m benchmarks kernels|channel|psi``: our figures beside the peers', from a checkout."""
+"""``python -m benchmarks NAME``: our figures beside the peers', from a checkout."""
 
 from __future__ import annotations
 
@@ -52,6 +52,8 @@ def _parser() -> argparse.ArgumentParser:
             ("kernels", "operations over arrays, one core"),
             ("channel", "what TLS between two processes carries, beside bare sockets"),
             ("psi", "set intersection between two processes, from file to file"),
+            ("rlwe", "lattice encryption, one core"),
+            ("secure-sum", "sums by masks: one client's work and the server's, one core"),
         )
     }
     for name in ("kernels", "psi"):
@@ -72,6 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     add["psi"].add_argument(
         "--python", type=Path, metavar="FILE", help="the Python that makes the peers' environments (this one)"
     )
+    add["rlwe"].add_argument("--n", default="2^5", help="calls of each operation in a turn (2^5)")
+    add["rlwe"].add_argument("--against", default="", metavar="PEER", help="tenseal")
+    add["secure-sum"].add_argument("--n", default="1e6", help="values of each client (1e6)")
+    add["secure-sum"].add_argument("--clients", type=_positive, default=10, help="how many clients, 3 to 100 (10)")
     return parser
 
 
@@ -92,6 +98,15 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         from benchmarks import channel
 
         return channel.benchmark(several[0], repeat=options.repeat)
+    if options.name == "rlwe":
+        from benchmarks import rlwe
+
+        against = _names(options.against, rlwe.PEERS, "peer")
+        return rlwe.benchmark(several[0], repeat=options.repeat, against=against)
+    if options.name == "secure-sum":
+        from benchmarks import secure_sum
+
+        return secure_sum.benchmark(several[0], clients=options.clients, repeat=options.repeat)
     from benchmarks import psi
 
     protocols = _names(options.protocol, psi.PROTOCOLS, "protocol")

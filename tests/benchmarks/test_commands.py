@@ -137,6 +137,19 @@ def test_kernels() -> None:
             assert measured["milliseconds"] == pytest.approx(measured["microseconds"], rel=1e-3)  # 1000 rows
 
 
+def test_rlwe() -> None:
+    found = result("rlwe", "--n", "2")
+    assert list(found) == ["benchmark", "protocol", "n", "degree", "machine", "fusion", "peers"]
+    assert list(found["fusion"]["variants"]) == list(kernels.variants("ntt"))
+    for told in found["fusion"]["variants"].values():
+        assert {"encrypt", "encrypt_secret", "product", "product_kept", "respond", "open"} < set(told["operations"])
+        for measured in told["operations"].values():
+            low, high = measured["spread"]
+            assert 0 <= low <= measured["milliseconds"] <= high
+        assert told["bytes"]["seeded"] < 0.51 * told["bytes"]["pair"]
+        assert told["bytes"]["response"] < 66_000
+
+
 def test_channel() -> None:
     found = result("channel", "--n", "300000")
     assert list(found) == ["benchmark", "protocol", "n", "machine", "fusion", "peers"]
@@ -145,6 +158,21 @@ def test_channel() -> None:
             check_measured(told[way])
             assert set(told[way]["cpu_seconds"]) == {"receiver", "sender"}
     assert found["peers"]["ssl"]["one way"]["ratio"] > 0
+
+
+def test_secure_sum() -> None:
+    found = result("secure-sum", "--n", "5000", "--clients", "4")
+    assert list(found) == ["benchmark", "protocol", "n", "clients", "machine", "fusion", "peers"]
+    values = found["fusion"]["values"]
+    assert list(values) == ["integers, 4-byte words", "integers, 8-byte words", "floats, 6 decimals"]
+    for told in values.values():
+        low, high = told["spread"]
+        assert 0 < low <= told["client_milliseconds"] <= high
+        assert told["server_milliseconds_after_dropouts"] > 0
+        assert 1 < told["expansion"] < 1.1
+    done = run("secure-sum", "--n", "50", "--repeat", "1")
+    assert done.returncode == 0, done.stderr
+    assert "secure sum of 10 clients, 50 values each" in done.stdout
 
 
 def test_a_table_for_people() -> None:
@@ -170,6 +198,7 @@ def test_a_table_of_kernels_for_people() -> None:
         (("psi", "--against", "secretflow,nobody"), "no peer 'nobody'"),
         (("kernels", "--against", "secretflow"), "there is libsodium"),
         (("channel", "--n", "1,2"), "one size at a time"),
+        (("secure-sum", "--clients", "2"), "from 3 to 100"),
         (("kernels", "--n-long", "1,2"), "one size at a time"),
         (("psi", "--protocol", "ecdh,kkrt"), "no protocol 'kkrt'"),
         (("psi", "--protocol", ","), "needs one of auto, vole, ecdh"),

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from fusion.channel import tls
 
 from .parties import Keys
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for `reference`, the plain twins
 
 
 @pytest.fixture(scope="session")

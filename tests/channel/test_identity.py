@@ -49,6 +49,18 @@ def test_every_key_is_another_one(tmp_path):
     assert len(made) == 5
 
 
+def test_an_identity_signs_under_its_fingerprint(tmp_path):
+    identity = Identity.create("a", tmp_path / "a.key")
+    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(identity.fingerprint.removeprefix("ed25519:")))
+    key.verify(identity.sign(b"test/what is said"), b"test/what is said")
+    with pytest.raises(InvalidSignature):
+        key.verify(identity.sign(b"test/what is said"), b"test/something else")
+    (tmp_path / "a.key").unlink()
+    Identity.create("a", tmp_path / "a.key")
+    with pytest.raises(InputError, match="not hold this identity any more"):
+        identity.sign(b"")
+
+
 def test_nothing_is_overwritten(tmp_path):
     path = write(tmp_path / "a.key", b"something dear")
     with pytest.raises(InputError, match="exists; move it away"):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fusion.channel.frames import Memory
 from fusion.channel.messages import (
     Abort,
     Chunk,
@@ -184,9 +185,17 @@ def test_what_a_peer_would_refuse_is_not_encoded(message):
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 15))
 def test_chunks_round_trip(count, width, stream):
     array = np.arange(count * width, dtype=np.uint8).reshape(count, width)
-    found = decode_chunk(stream, encode_chunk(Chunk(stream, array)), {stream: width})
+    found = decode_chunk(stream, encode_chunk(Chunk(stream, array), Memory()), {stream: width})
     assert found.stream == stream
     assert np.array_equal(found.rows, array)
+
+
+def test_a_chunk_is_a_copy_whatever_the_layout_of_its_rows():
+    rows = np.arange(600_000, dtype=np.uint32).view(np.uint8).reshape(-1, 24)[::2, 3:11]
+    expected, memory = rows.tobytes(), Memory()
+    payloads = [encode_chunk(Chunk(1, rows), memory) for _ in range(2)]
+    rows[:] = 0
+    assert [bytes(payload[8:]) for payload in payloads] == [expected] * 2
 
 
 @given(st.binary(max_size=64), st.integers(1, 9))
@@ -196,11 +205,11 @@ def test_any_bytes_are_a_chunk_in_its_one_encoding_or_an_error(payload, width):
     except PeerError as error:
         one_line(error)
     else:
-        assert encode_chunk(found) == payload
+        assert encode_chunk(found, Memory()) == payload
 
 
 def test_rows_are_made_without_a_copy():
-    payload = bytearray(encode_chunk(Chunk(1, np.zeros((2, 3), np.uint8))))
+    payload = bytearray(encode_chunk(Chunk(1, np.zeros((2, 3), np.uint8)), Memory()))
     found = decode_chunk(1, memoryview(payload).toreadonly(), {1: 3})
     payload[8] = 7
     assert found.rows[0, 0] == 7
@@ -228,4 +237,4 @@ def test_a_malformed_chunk_is_refused(payload):
 
 def test_a_stream_without_a_place_is_refused():
     with pytest.raises(PeerError, match="stream 2"):
-        decode_chunk(2, encode_chunk(Chunk(2, np.zeros((1, 3), np.uint8))), {1: 3})
+        decode_chunk(2, encode_chunk(Chunk(2, np.zeros((1, 3), np.uint8)), Memory()), {1: 3})

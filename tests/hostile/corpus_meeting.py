@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fusion.channel.frames import Kind
-from fusion.channel.messages import Abort, encode
+from fusion.channel.messages import WIRE_VERSION, Abort, encode
 from fusion.errors import MismatchError, PeerError, TransportError
 
 from .evil import CANARY
@@ -34,7 +34,7 @@ faults(
     "make them equal",
     "hello",
     {
-        "of_another_wire_version": lambda evil: (evil.accept(), evil.hello(wire=2)),
+        "of_another_wire_version": lambda evil: (evil.accept(), evil.hello(wire=WIRE_VERSION + 1)),
         "of_wire_version_zero": lambda evil: (evil.accept(), evil.hello(wire=0)),
         "under_another_name": lambda evil: (evil.accept(), evil.hello(name="z")),
         "to_another_name": lambda evil: (evil.accept(), evil.hello(peer="z")),

@@ -91,9 +91,8 @@ class Evil:
     def frames(self) -> Iterator[Frame]:
         """What the victim says, without its heartbeats, until it hangs up."""
         while True:
-            space = self._parser.space()
             try:
-                got = self._tls.plain.read(len(space), space)
+                frame = self._parser.fill(self._tls.plain.read)
             except ssl.SSLWantReadError:
                 data = self.sock.recv(1 << 16)
                 if not data:
@@ -102,10 +101,9 @@ class Evil:
                 continue
             except ssl.SSLZeroReturnError:
                 return
-            if not got:
+            if frame is None:
                 return
-            frame = self._parser.filled(got)
-            if frame is not None and frame.kind is not Kind.HEARTBEAT:
+            if frame.kind is not Kind.HEARTBEAT:
                 yield frame
 
     def read(self) -> Frame:
@@ -137,7 +135,7 @@ class Evil:
         size = len(payload) if length is None else length
         header = HEADER.pack(kind, stream, reserved, size, frame.operation, frame.sequence)
         self.sequence += 1
-        self.transcript.add_sent(frame)
+        self.transcript.sent.add(frame)
         self.write(header + payload)
 
     def aside(self, kind: int, payload: bytes, **fields: int) -> None:
@@ -163,7 +161,7 @@ class Evil:
     def open(self, payload: bytes | None = None, *, header: dict[str, int] | None = None, **changes: Any) -> None:
         frame = self.read()
         assert frame.kind is Kind.OPEN
-        self.transcript.add_received(frame)
+        self.transcript.received.add(frame)
         self.theirs = decode(frame.payload, Opening)
         ours = msgspec.structs.replace(self.theirs, rows=len(EVIL_ROWS), nonce=bytes(range(32)))
         plain = encode(ours) if not changes else packed(ours, **changes)
@@ -179,7 +177,7 @@ class Evil:
         for frame in self.frames():
             if frame.kind is Kind.FINISH:
                 break
-            self.transcript.add_received(frame)
+            self.transcript.received.add(frame)
         sent, received = self.transcript.hashes()
         self.send(Kind.FINISH, packed(Finish(sent, received, b"same"), **changes) if payload is None else payload)
 

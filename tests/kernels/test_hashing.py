@@ -127,6 +127,23 @@ def test_sha256_of_any_number_of_rows(n, sha256):
     assert [r.tobytes() for r in out] == [hashlib.sha256(b"prefix" + r.tobytes()).digest()[:20] for r in rows]
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 11, 12, 16, 17, 31, 32, 33, 43, 44, 65])
+@pytest.mark.parametrize("prefix", [b"", bytes(64), b"p" * 37], ids=["none", "block", "part"])
+def test_sha256_of_rows_of_many_blocks(n, prefix, sha256):
+    """Every number of lanes in use, and blocks read where they lie as well as put together."""
+    for width in (64, 1000, 4032):
+        rows = random_rows(n, n, width + 1)[:, 1:]
+        out = hashing.sha256_rows(prefix, rows, 32, variant=sha256)
+        assert [r.tobytes() for r in out] == [hashlib.sha256(prefix + r.tobytes()).digest() for r in rows], width
+
+
+def test_hmac_of_neighbours_of_very_different_lengths(sha256):
+    sizes = np.random.default_rng(5).integers(0, 2000, 70)
+    values = [bytes([i]) * int(size) for i, size in enumerate(sizes)]
+    out = hashing.hmac_columns(b"k", [pa.array(values, pa.binary())], variant=sha256)
+    assert [row.tobytes() for row in out] == [reference_hmac(b"k", [v]) for v in values]
+
+
 @settings(deadline=None)
 @given(prefix=st.binary(max_size=140), row=st.binary(max_size=140), width=st.integers(1, 32))
 def test_sha256_equals_hashlib(prefix, row, width):

@@ -10,7 +10,7 @@ import pytest
 
 import fusion
 from fusion.channel import Chunk
-from fusion.channel.frames import Kind
+from fusion.channel.frames import Kind, Memory
 from fusion.channel.messages import encode_chunk
 from fusion.correlations import vole as correlation
 from fusion.crypto import okvs
@@ -52,7 +52,7 @@ def receiver(store, bits=(), *, rows=2, learn="both"):
                 exchange(peer, bits, {})
             else:  # not asked for
                 for chunk in bits:
-                    peer._put(Kind.CHUNK, encode_chunk(chunk), chunk.stream)
+                    peer._put(Kind.CHUNK, encode_chunk(chunk, Memory()), chunk.stream)
             end(peer)
 
     return role

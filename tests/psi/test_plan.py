@@ -55,9 +55,9 @@ def bytes_between(left, right, *, learn="both", rows=(0, 0)):
         def play(peer):
             with peer.operation("test"):
                 session = peer.open(learn=learn, kinds=(), rows=count, parameters={})
-                before = peer._transcript.bytes_sent
+                before = peer._transcript.sent.bytes
                 part(peer, session)
-                sent[peer.name] = peer._transcript.bytes_sent - before
+                sent[peer.name] = peer._transcript.sent.bytes - before
                 peer.finish({})
 
         return play
@@ -133,7 +133,7 @@ def test_only_sizes_decide():
 
 
 def test_choices_are_those_of_this_wire_version():
-    assert fusion.channel.messages.WIRE_VERSION == 1
+    assert fusion.channel.messages.WIRE_VERSION == 2
     small = {plan.choose(*of) for of in ((0, 0), (2**14 - 1, 0), (0, 2**14 - 1), (2**13, 2**13 - 1))}
     large = {plan.choose(*of) for of in ((2**14, 0), (1, 2**14 - 1), (2**13, 2**13), (2**20, 2**20))}
     assert (small, large) == ({"ecdh"}, {"vole"})

@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from fusion import progress
-from fusion.channel.frames import Frame, Kind
+from fusion.channel.frames import Frame, Kind, Memory
 from fusion.channel.mailbox import Deadline, Mailbox
 from fusion.channel.messages import (
     MAX_ROWS,
@@ -96,6 +96,7 @@ class Channel:
         self._timeout = timeout
         self._policy = policy
         self._in_use = threading.Lock()
+        self._memory = Memory()
         self._process = os.getpid()
         self._number = 0
         self._receipt: Receipt | None = None
@@ -227,7 +228,7 @@ class Channel:
                     raise PeerError(f"{self.peer} ended its rows before the number it announced")
                 starved = True
             else:
-                self._put(Kind.CHUNK, encode_chunk(chunk), chunk.stream)
+                self._put(Kind.CHUNK, encode_chunk(chunk, self._memory), chunk.stream)
 
     def finish(
         self,
@@ -317,10 +318,10 @@ class Channel:
     def _deadline(self) -> Deadline:
         return Deadline(self._timeout, max(self._limit - time.monotonic(), 0.0))
 
-    def _put(self, kind: Kind, payload: bytes, stream: int = 0) -> None:
+    def _put(self, kind: Kind, payload: bytes | memoryview, stream: int = 0) -> None:
         frame = Frame(kind, payload, self._number, self._sent, stream)
         self._sent += 1
-        self._transcript.add_sent(frame)
+        self._transcript.sent.add(frame)
         self._mailbox.put(frame, self._deadline())
 
     def _get(self, *expected: Kind) -> Frame:
@@ -340,7 +341,7 @@ class Channel:
         self._received += 1
         if frame.kind not in expected:
             raise PeerError(f"{self.peer} sent {frame.kind.name} where {' or '.join(k.name for k in expected)} belongs")
-        self._transcript.add_received(frame)
+        self._transcript.received.add(frame)
         return frame
 
     def _abort(self, error: BaseException) -> None:

@@ -177,6 +177,13 @@ class Identity:
             )
         return cls(check_name(str(common_name.value)), _fingerprint(key.public_key()), path)
 
+    def sign(self, message: bytes) -> bytes:
+        """The 64-byte Ed25519 signature of this identity. Messages begin with a label that nothing else signs."""
+        key = serialization.load_pem_private_key(self.path.read_bytes(), None)
+        if not isinstance(key, Ed25519PrivateKey) or _fingerprint(key.public_key()) != self.fingerprint:
+            raise InputError(f"{self.path} does not hold this identity any more; load it again")
+        return key.sign(message)
+
 
 def fingerprint_of_certificate(der: bytes | None) -> tuple[str, str]:
     """The name and the fingerprint in a certificate that TLS has verified."""

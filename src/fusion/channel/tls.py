@@ -13,6 +13,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from typing import cast
 
 from fusion.channel import messages
@@ -288,24 +289,20 @@ class TlsTransport:
 
     def _decrypt(self) -> bool:
         """Deliver received frames until there are no more or the inbox is full; False when the peer has closed."""
-        plain, parser = self._tls.plain, self._parser
+        read = cast(Callable[[int, memoryview], int], self._tls.plain.read)  # a count, given a buffer
         while not self._mailbox.full or self._close_by is not None:
-            space = parser.space()
             try:
-                got = cast(int, plain.read(len(space), space))  # a count, given a buffer
+                frame = self._parser.fill(read)
             except ssl.SSLWantReadError:
                 self._undecrypted = False
                 return True
             except ssl.SSLZeroReturnError:
-                got = 0
-            if got == 0:
-                if parser.midway:
+                frame = None
+            if frame is None:
+                if self._parser.midway:
                     raise PeerError(f"{self._peer} closed the connection in the middle of a frame")
                 self._mailbox.fail(TransportError(f"{self._peer} has left; see its side"))
                 return False
-            frame = parser.filled(got)
-            if frame is None:
-                continue
             if frame.kind is Kind.HEARTBEAT:
                 beat = messages.decode(frame.payload, messages.Heartbeat)
                 self._mailbox.peer_activity = Activity(beat.operation, beat.phase, beat.state)

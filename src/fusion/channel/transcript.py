@@ -63,31 +63,34 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
+class _Direction:
+    """Hash and meter of the frames that go one way: SHA-256 of their digests (see `fusion.channel.frames`)."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256(b"fusion/transcript/2")
+        self.bytes = 0
+
+    def add(self, frame: Frame) -> None:
+        self._hash.update(frame.digest)
+        self.bytes += frame.size
+
+    def digest(self) -> bytes:
+        return self._hash.digest()
+
+
 class Transcript:
     """Hashes and counts the frames of one operation, in each direction."""
 
     def __init__(self) -> None:
-        self._sent = hashlib.sha256(b"fusion/transcript/1")
-        self._received = hashlib.sha256(b"fusion/transcript/1")
-        self.bytes_sent = 0
-        self.bytes_received = 0
+        self.sent = _Direction()
+        self.received = _Direction()
         self._clock = time.perf_counter()
         self._cpu = time.process_time()
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
 
-    def add_sent(self, frame: Frame) -> None:
-        self._sent.update(frame.header())
-        self._sent.update(frame.payload)
-        self.bytes_sent += frame.size
-
-    def add_received(self, frame: Frame) -> None:
-        self._received.update(frame.header())
-        self._received.update(frame.payload)
-        self.bytes_received += frame.size
-
     def hashes(self) -> tuple[bytes, bytes]:
-        """SHA-256 of what was sent and of what was received so far."""
-        return self._sent.digest(), self._received.digest()
+        """What `Finish` compares: the hash of what was sent, and of what was received, so far."""
+        return self.sent.digest(), self.received.digest()
 
     def receipt(
         self,
@@ -112,8 +115,8 @@ class Transcript:
             kinds=ours.kinds,
             learn=ours.learn,
             sizes={parties[0]: ours.rows, parties[1]: theirs.rows},
-            bytes_sent=self.bytes_sent,
-            bytes_received=self.bytes_received,
+            bytes_sent=self.sent.bytes,
+            bytes_received=self.received.bytes,
             seconds=round(time.perf_counter() - self._clock, 6),
             cpu_seconds=round(time.process_time() - self._cpu, 6),
             learned=learned,

@@ -22,6 +22,7 @@ _KERNELS = {
     "elgamal": _usable(lib.fusion_elgamal_variant),
     "sha256": _usable(lib.fusion_sha256_variant),
     "sha512": _usable(lib.fusion_sha512_variant),
+    "ntt": _usable(lib.fusion_ntt_variant),
 }
 
 
@@ -30,7 +31,7 @@ def variants(kernel: str = "ristretto255") -> tuple[str, ...]:
 
     Parameters
     ----------
-    kernel : {"ristretto255", "elgamal", "sha256", "sha512"}
+    kernel : {"ristretto255", "elgamal", "sha256", "sha512", "ntt"}
     """
     return tuple(_KERNELS[kernel])
 
@@ -42,7 +43,7 @@ def active(kernel: str = "ristretto255") -> str:
 
     Parameters
     ----------
-    kernel : {"ristretto255", "elgamal", "sha256", "sha512"}
+    kernel : {"ristretto255", "elgamal", "sha256", "sha512", "ntt"}
 
     Raises
     ------

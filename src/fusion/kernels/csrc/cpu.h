@@ -5,6 +5,7 @@
 #include "aes.h"
 #include "elgamal.h"
 #include "gf128.h"
+#include "ntt.h"
 #include "ristretto.h"
 #include "sha256.h"
 #include "sha512.h"
@@ -22,10 +23,11 @@
 
 extern const fusion_ristretto fusion_ristretto_ifma;
 extern const fusion_elgamal fusion_elgamal_ifma;
-extern const fusion_sha256 fusion_sha256_shani;
+extern const fusion_sha256 fusion_sha256_avx2, fusion_sha256_shani, fusion_sha256_avx512;
 extern const fusion_sha512 fusion_sha512_avx2, fusion_sha512_avx512;
 extern const fusion_aes fusion_aes_aesni, fusion_aes_vaes;
 extern const fusion_gf128 fusion_gf128_aesni, fusion_gf128_vaes;
+extern const fusion_ntt fusion_ntt_ifma;
 
 /* Asks the CPU, and the operating system through it: AVX-512 needs registers that the system must save. */
 static inline int fusion_cpu_has_ifma(void)
@@ -55,6 +57,9 @@ static inline int fusion_cpu_has_shani(void)
     __builtin_cpu_init();
     return __builtin_cpu_supports("sse4.1") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_SHA);
 }
+
+/* The lanes of AVX-512 for many messages, the SHA instructions for few. */
+static inline int fusion_cpu_has_avx512_and_sha(void) { return fusion_cpu_has_avx512() && fusion_cpu_has_shani(); }
 
 /* The AES and carry-less multiplication instructions, on vectors of one block. */
 static inline int fusion_cpu_has_aesni(void)

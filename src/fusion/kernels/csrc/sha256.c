@@ -57,9 +57,10 @@ static void compress_one(uint32_t h[8], const uint8_t *block)
     h[0] += a, h[1] += b, h[2] += c, h[3] += d, h[4] += e, h[5] += f, h[6] += g, h[7] += k;
 }
 
-static void compress(uint32_t *const h[], const uint8_t *const blocks[], size_t n)
+static void compress(uint32_t *const h[], const uint8_t *const blocks[], size_t count, size_t n)
 {
-    for (size_t i = 0; i < n; i++) compress_one(h[i], blocks[i]);
+    for (size_t i = 0; i < n; i++)
+        for (size_t b = 0; b < count; b++) compress_one(h[i], blocks[i] + BLOCK * b);
 }
 
 const fusion_sha256 fusion_sha256_portable = {"portable", compress};
@@ -73,23 +74,38 @@ void sha256_init(sha256 *s)
 void sha256_update(const fusion_sha256 *sha, sha256 *s, const uint8_t *const *data, const size_t *sizes, size_t n)
 {
     size_t done[SIDE] = {0}, full;
-    /* Each turn takes one block of every message that still has one. */
+    /* Each turn takes as many blocks of every message that still has one as the shortest of them has. Whole blocks are
+     * read where they lie; one that begins or ends elsewhere is put together in the buffer. */
     do {
         uint32_t *h[SIDE];
         const uint8_t *blocks[SIDE];
+        size_t whole[SIDE], count = SIZE_MAX;
         full = 0;
         for (size_t i = 0; i < n; i++) {
-            size_t used = s[i].length % BLOCK, left = sizes[i] - done[i];
+            size_t used = s[i].length % BLOCK, left = sizes[i] - done[i], run = 1;
+            whole[full] = n;
             if (!left) continue;
-            size_t take = BLOCK - used < left ? BLOCK - used : left;
-            memcpy(s[i].buffer + used, data[i] + done[i], take);
-            s[i].length += take;
-            done[i] += take;
-            if (used + take < BLOCK) continue;
-            h[full] = s[i].h;
-            blocks[full++] = s[i].buffer;
+            if (!used && left >= BLOCK) {
+                blocks[full] = data[i] + done[i];
+                whole[full] = i;
+                run = left / BLOCK;
+            } else {
+                size_t take = BLOCK - used < left ? BLOCK - used : left;
+                memcpy(s[i].buffer + used, data[i] + done[i], take);
+                s[i].length += take;
+                done[i] += take;
+                if (used + take < BLOCK) continue;
+                blocks[full] = s[i].buffer;
+            }
+            h[full++] = s[i].h;
+            if (run < count) count = run;
         }
-        if (full) sha->compress(h, blocks, full);
+        if (full) sha->compress(h, blocks, count, full);
+        for (size_t k = 0; k < full; k++) {
+            if (whole[k] == n) continue;
+            s[whole[k]].length += BLOCK * count;
+            done[whole[k]] += BLOCK * count;
+        }
     } while (full);
 }
 
@@ -108,7 +124,7 @@ void sha256_final(const fusion_sha256 *sha, sha256 *s, uint8_t *digests, size_t 
         blocks[full] = s[i].buffer;
         crowded[full++] = &s[i];
     }
-    if (full) sha->compress(h, blocks, full);
+    if (full) sha->compress(h, blocks, 1, full);
     for (size_t k = 0; k < full; k++) memset(crowded[k]->buffer, 0, BLOCK);
     /* The length in bits fills the last 8 bytes; 2^61 bytes are out of reach, so eight bytes hold it. */
     for (size_t i = 0; i < n; i++) {
@@ -116,7 +132,7 @@ void sha256_final(const fusion_sha256 *sha, sha256 *s, uint8_t *digests, size_t 
         h[i] = s[i].h;
         blocks[i] = s[i].buffer;
     }
-    sha->compress(h, blocks, n);
+    sha->compress(h, blocks, 1, n);
     for (size_t i = 0; i < n; i++)
         for (int k = 0; k < 8; k++) store_be32(digests + SHA256_BYTES * i + 4 * k, s[i].h[k]);
 }

@@ -1,4 +1,4 @@
-/* SHA-256 (FIPS 180-4) of several messages side by side: one compression waits for itself, two overlap. */
+/* SHA-256 (FIPS 180-4) of several messages side by side: one compression waits for itself, several overlap. */
 #ifndef FUSION_SHA256_H
 #define FUSION_SHA256_H
 
@@ -8,13 +8,13 @@
 #define SHA256_BLOCK 64
 #define SHA256_BYTES 32
 /* The most messages in one call. */
-#define SHA256_SIDE 8
+#define SHA256_SIDE 32
 
-/* What a variant fills in. Running time depends on n alone. */
+/* What a variant fills in. Running time depends on count and n alone. */
 typedef struct {
     const char *name;
-    /* h[i] takes in one block, blocks[i]; n <= SHA256_SIDE. */
-    void (*compress)(uint32_t *const h[], const uint8_t *const blocks[], size_t n);
+    /* h[i] takes in the `count` blocks that follow each other from blocks[i]; n <= SHA256_SIDE. */
+    void (*compress)(uint32_t *const h[], const uint8_t *const blocks[], size_t count, size_t n);
 } fusion_sha256;
 
 extern const fusion_sha256 fusion_sha256_portable;

@@ -11,7 +11,7 @@ enum { WIDTH = 2, SWAP = 0xb1 /* the two lanes of each half change places */ };
 
 /* The instructions take the state as two vectors, from the lowest lane up f, e, b, a and h, g, d, c. `n` is a constant
  * wherever this is inlined, so that the loops over it unroll. */
-SHA static inline void compress_side(uint32_t *const h[], const uint8_t *const blocks[], int n)
+SHA static inline void compress_side(uint32_t *const h[], const uint8_t *const blocks[], size_t count, int n)
 {
     const __m128i big_endian = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
     __m128i feba[WIDTH], hgdc[WIDTH], w[WIDTH][4];
@@ -20,38 +20,50 @@ SHA static inline void compress_side(uint32_t *const h[], const uint8_t *const b
         const __m128i efgh = _mm_loadu_si128((const __m128i *)(h[i] + 4));
         feba[i] = _mm_shuffle_epi32(_mm_unpacklo_epi64(efgh, abcd), SWAP);
         hgdc[i] = _mm_shuffle_epi32(_mm_unpackhi_epi64(efgh, abcd), SWAP);
-        for (int k = 0; k < 4; k++)
-            w[i][k] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(blocks[i] + 16 * k)), big_endian);
     }
-    /* Four rounds a turn; w holds the four vectors of the message schedule from this turn on, as a ring. */
-#pragma GCC unroll 16
-    for (int t = 0; t < 16; t++) {
-        const __m128i k = _mm_loadu_si128((const __m128i *)(fusion_sha256_k + 4 * t));
+    for (size_t at = 0; at < count * SHA256_BLOCK; at += SHA256_BLOCK) {
+        __m128i feba_before[WIDTH], hgdc_before[WIDTH];
         for (int i = 0; i < n; i++) {
-            __m128i *now = &w[i][t % 4];
-            const __m128i next = w[i][(t + 1) % 4], third = w[i][(t + 2) % 4], last = w[i][(t + 3) % 4];
-            const __m128i input = _mm_add_epi32(*now, k);
-            hgdc[i] = _mm_sha256rnds2_epu32(hgdc[i], feba[i], input);
-            feba[i] = _mm_sha256rnds2_epu32(feba[i], hgdc[i], _mm_unpackhi_epi64(input, input));
-            if (t < 12) {
-                const __m128i w7 = _mm_alignr_epi8(last, third, 4);
-                *now = _mm_sha256msg2_epu32(_mm_add_epi32(_mm_sha256msg1_epu32(*now, next), w7), last);
+            feba_before[i] = feba[i];
+            hgdc_before[i] = hgdc[i];
+            for (int k = 0; k < 4; k++) {
+                const __m128i words = _mm_loadu_si128((const __m128i *)(blocks[i] + at + 16 * k));
+                w[i][k] = _mm_shuffle_epi8(words, big_endian);
             }
+        }
+        /* Four rounds a turn; w holds the four vectors of the message schedule from this turn on, as a ring. */
+#pragma GCC unroll 16
+        for (int t = 0; t < 16; t++) {
+            const __m128i k = _mm_loadu_si128((const __m128i *)(fusion_sha256_k + 4 * t));
+            for (int i = 0; i < n; i++) {
+                __m128i *now = &w[i][t % 4];
+                const __m128i next = w[i][(t + 1) % 4], third = w[i][(t + 2) % 4], last = w[i][(t + 3) % 4];
+                const __m128i input = _mm_add_epi32(*now, k);
+                hgdc[i] = _mm_sha256rnds2_epu32(hgdc[i], feba[i], input);
+                feba[i] = _mm_sha256rnds2_epu32(feba[i], hgdc[i], _mm_unpackhi_epi64(input, input));
+                if (t < 12) {
+                    const __m128i w7 = _mm_alignr_epi8(last, third, 4);
+                    *now = _mm_sha256msg2_epu32(_mm_add_epi32(_mm_sha256msg1_epu32(*now, next), w7), last);
+                }
+            }
+        }
+        for (int i = 0; i < n; i++) {
+            feba[i] = _mm_add_epi32(feba[i], feba_before[i]);
+            hgdc[i] = _mm_add_epi32(hgdc[i], hgdc_before[i]);
         }
     }
     for (int i = 0; i < n; i++) {
         const __m128i efab = _mm_shuffle_epi32(feba[i], SWAP), ghcd = _mm_shuffle_epi32(hgdc[i], SWAP);
-        __m128i *const abcd = (__m128i *)h[i], *const efgh = abcd + 1;
-        _mm_storeu_si128(abcd, _mm_add_epi32(_mm_loadu_si128(abcd), _mm_unpackhi_epi64(efab, ghcd)));
-        _mm_storeu_si128(efgh, _mm_add_epi32(_mm_loadu_si128(efgh), _mm_unpacklo_epi64(efab, ghcd)));
+        _mm_storeu_si128((__m128i *)h[i], _mm_unpackhi_epi64(efab, ghcd));
+        _mm_storeu_si128((__m128i *)(h[i] + 4), _mm_unpacklo_epi64(efab, ghcd));
     }
 }
 
-SHA static void compress(uint32_t *const h[], const uint8_t *const blocks[], size_t n)
+SHA static void compress(uint32_t *const h[], const uint8_t *const blocks[], size_t count, size_t n)
 {
     size_t i = 0;
-    for (; i + WIDTH <= n; i += WIDTH) compress_side(h + i, blocks + i, WIDTH);
-    for (; i < n; i++) compress_side(h + i, blocks + i, 1);
+    for (; i + WIDTH <= n; i += WIDTH) compress_side(h + i, blocks + i, count, WIDTH);
+    for (; i < n; i++) compress_side(h + i, blocks + i, count, 1);
 }
 
 const fusion_sha256 fusion_sha256_shani = {"shani", compress};

@@ -29,7 +29,9 @@ static const variant elgamal_list[] = {
 
 static const variant sha256_list[] = {
 #if FUSION_X86
+    {&fusion_sha256_avx512, fusion_cpu_has_avx512_and_sha},
     {&fusion_sha256_shani, fusion_cpu_has_shani},
+    {&fusion_sha256_avx2, fusion_cpu_has_avx2},
 #endif
     {&fusion_sha256_portable, always},
     {0},

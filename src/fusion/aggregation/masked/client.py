@@ -1,0 +1,387 @@
+"""A client of a masked sum, without input or output: bytes in, bytes out.
+
+    client.keys() -> client.shares(roster) -> client.accept(inbox)        once a run
+    client.mask(round, values) -> client.answer(survivors)                two flights a round
+    client.confirm(closing)                                               who signed, for the record
+
+The list of survivors is agreed without a flight of its own. A client's shares leave locked under a fresh key, that key
+is shared among the survivors with the same threshold, and the share of each is padded with a function, keyed by the
+pair, of the round and the *list*. With its own answer every survivor gives its pads for the list that it was shown.
+So an answer opens when the threshold of clients answered for the same list, and for no other list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from fusion.aggregation.masked import agreed
+from fusion.aggregation.masked.agreed import LABEL, PAD_BYTES, number_bytes, point
+from fusion.aggregation.masked.messages import (
+    Answer,
+    Closing,
+    Hash,
+    Inbox,
+    Keys,
+    Masked,
+    Roster,
+    Shares,
+    Survivors,
+    decode,
+    encode,
+)
+from fusion.aggregation.masked.parameters import Parameters
+from fusion.aggregation.masked.rounds import ACCEPTED, ANSWERED, DEALT, MASKED, Rounds
+from fusion.crypto.masks import KEY_BYTES, add_mask, derive, public_key, shared_secret
+from fusion.crypto.random import Source
+from fusion.crypto.sharing import SHARE_BYTES, split
+from fusion.errors import InputError, PeerError
+
+__all__ = ["Client"]
+
+_NONCE = bytes(12)  # every key below encrypts one message
+
+
+class _State(msgspec.Struct, forbid_unknown_fields=True):
+    """What a client must keep between messages. Secret."""
+
+    name: str
+    parameters: Parameters
+    secret: Hash  # everything that this client draws for the run comes from it
+    roster: tuple[bytes, ...] = ()
+    shares: dict[int, bytes] = {}  # by dealer: for each round a share of its mask key, then one of its own seed
+
+    def __repr__(self) -> str:
+        return "_State()"
+
+
+class Client:
+    """One client in one run.
+
+    Parameters
+    ----------
+    name : str
+        Its own.
+    parameters : Parameters
+        As all have them.
+    pins : mapping of str to str
+        The fingerprint of every client, by name, from where this client trusts it: never from the server. A client
+        without one is refused should it come.
+    sign : callable
+        Bytes -> the 64-byte Ed25519 signature of this client's own fingerprint.
+    rounds : Rounds
+        What it has done before: with a file when `state` is kept between processes.
+    source : callable
+        Number of bytes -> that many uniform bytes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        parameters: Parameters,
+        pins: Mapping[str, str],
+        sign: Callable[[bytes], bytes],
+        rounds: Rounds,
+        source: Source = os.urandom,
+    ) -> None:
+        if name not in pins or not set(pins) <= set(parameters.clients):
+            raise InputError("the pinned fingerprints must be those of clients of the sum, this one included")
+        if len(set(pins.values())) != len(pins):
+            raise InputError("two clients are pinned with the same fingerprint; each has a key of its own")
+        self.name = name
+        self.parameters = parameters
+        self._index = parameters.clients.index(name)
+        self._pins = dict(pins)
+        self._sign = sign
+        self._rounds = rounds
+        self._source = source
+        self._state = _State(name, parameters, source(KEY_BYTES))
+        self._adopt({})
+
+    def __repr__(self) -> str:
+        return f"<Client {self.name} of {len(self.parameters.clients)}>"
+
+    def __reduce__(self) -> str:
+        raise InputError("a client holds secrets and is not pickled; keep state() in a file that only its owner reads")
+
+    def state(self) -> bytes:
+        """Everything this client must keep between messages: **secret**, for a place that only its owner can read."""
+        return msgspec.msgpack.encode(self._state)
+
+    @classmethod
+    def restore(
+        cls,
+        state: bytes,
+        pins: Mapping[str, str],
+        sign: Callable[[bytes], bytes],
+        rounds: Rounds,
+        source: Source = os.urandom,
+    ) -> Client:
+        """The client that `state` was taken from. ``rounds`` must remember what happened since, so it has a file."""
+        try:
+            kept = msgspec.msgpack.decode(state, type=_State)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise InputError("this is no state of a client; begin a new run") from None
+        client = cls(kept.name, kept.parameters, pins, sign, rounds, source)
+        client._state = kept
+        if kept.roster:
+            client._adopt(client._checked(kept.roster))
+        return client
+
+    # Once a run
+
+    def keys(self) -> bytes:
+        """`Keys`: this client's public keys, for everybody."""
+        count = self.parameters.rounds
+        digest = self.parameters.digest
+        unsigned = Keys(
+            parameters=digest,
+            client=self._index,
+            box=public_key(self._draw(b"box")),
+            masks=b"".join(public_key(self._mask_key(number)) for number in range(count)),
+            commitments=b"".join(
+                agreed.commitment(digest, self._index, number, self._own_seed(number)) for number in range(count)
+            ),
+            signature=bytes(64),
+        )
+        return encode(msgspec.structs.replace(unsigned, signature=self._sign(agreed.keys_to_sign(unsigned))))
+
+    def shares(self, roster: bytes) -> bytes:
+        """`Roster` in, `Shares` out: check everybody's keys, then share this client's secrets among them."""
+        entries = decode(roster, Roster, "the server").keys
+        own = self.keys()
+        if own not in entries:
+            raise PeerError("the server's roster does not hold this client's own keys as they were sent")
+        keys = self._checked(entries)
+        # after a restart too: dealt in two rosters, the same secrets would mask two sums
+        self._rounds.claim(hashlib.sha256(own).digest(), 0, DEALT)
+        self._state.roster = entries
+        self._adopt(keys)
+        others = [index for index in self._keys if index != self._index]
+        points = [point(index) for index in self._keys]
+        dealt: dict[int, list[bytes]] = {index: [] for index in self._keys}
+        for number in range(self.parameters.rounds):
+            for secret in (self._mask_key(number), self._own_seed(number)):
+                shared = split(secret, self.parameters.threshold, points, self._source)
+                for index, share in zip(self._keys, shared, strict=True):
+                    dealt[index].append(share)
+        self._state.shares = {self._index: b"".join(dealt[self._index])}
+        boxes = [
+            AESGCM(self._pair_key(index, b"box", number_bytes(self._index, index))).encrypt(
+                _NONCE, b"".join(dealt[index]), self._run
+            )
+            for index in others
+        ]
+        return encode(Shares(self._run, tuple(boxes)))
+
+    def accept(self, inbox: bytes) -> None:
+        """`Inbox` in: the shares that this client holds of the others' secrets."""
+        message = decode(inbox, Inbox, "the server")
+        self._check_run(message.run)
+        dealers = message.dealers
+        if list(dealers) != sorted(set(dealers)) or len(message.boxes) != len(dealers):
+            raise PeerError("the server sent an inbox whose dealers and boxes do not fit")
+        if not set(dealers) < set(self._keys) or self._index in dealers:
+            raise PeerError("the server sent shares of clients that are not in the roster")
+        if len(dealers) + 1 < self.parameters.threshold:
+            raise PeerError(f"the server sent shares of {len(dealers)} clients, with this one below the threshold")
+        held = {self._index: self._state.shares[self._index]}
+        for dealer, box in zip(dealers, message.boxes, strict=True):
+            name = self.parameters.clients[dealer]
+            key = self._pair_key(dealer, b"box", number_bytes(dealer, self._index))
+            try:
+                held[dealer] = AESGCM(key).decrypt(_NONCE, box, self._run)
+            except (InvalidTag, ValueError):
+                raise PeerError(f"the shares of {name} are not what {name} encrypted to this client") from None
+            if len(held[dealer]) != 2 * SHARE_BYTES * self.parameters.rounds:
+                raise PeerError(f"{name} sent shares for another number of rounds")
+        self._rounds.claim(self._run, 0, ACCEPTED)
+        self._state.shares = held
+
+    # Each round
+
+    def mask(self, number: int, values: npt.NDArray[np.int64]) -> bytes:
+        """`Masked`: the values of a round, (size,) int64, each at most ``limit`` in magnitude, masked.
+
+        Only once for each round, whatever the values.
+        """
+        parameters = self.parameters
+        if values.shape != (parameters.size,) or values.dtype != np.int64:
+            raise InputError(f"the values of a round are {parameters.size} of int64")
+        if parameters.size and (values.min() < -parameters.limit or values.max() > parameters.limit):
+            raise InputError("a value is beyond the bound of this sum")
+        self._check_round(number)
+        if self._index not in self._state.shares or len(self._state.shares) < 2:
+            raise InputError("mask comes after accept")
+        self._rounds.claim(self._run, number, MASKED)
+        words = values.astype(agreed.little_endian(parameters))
+        add_mask(words, agreed.own_seed(self._run, self._index, number, self._own_seed(number)))
+        secret = self._mask_key(number)
+        for other in self._state.shares:
+            if other != self._index:
+                agreed.add_pair_mask(
+                    words,
+                    self._run,
+                    number,
+                    self._index,
+                    other,
+                    secret=secret,
+                    public=self._keys[other].masks[32 * number : 32 * number + 32],
+                )
+        return encode(Masked(self._run, number, words.tobytes()))
+
+    def answer(self, survivors: bytes) -> bytes:
+        """`Survivors` in, `Answer` out: for each of the included a share of its own mask's seed, for each of the
+        dropped a share of its mask key, never both. Only once for each round, whatever the list.
+        """
+        message = decode(survivors, Survivors, "the server")
+        self._check_run(message.run)
+        self._check_round(message.round)
+        self._check_survivors(message)
+        self._rounds.claim(self._run, message.round, ANSWERED)
+        digest = agreed.survivors_digest(message)
+        payload = []
+        for client in sorted(self._state.shares):
+            start = SHARE_BYTES * (2 * message.round + (client in message.included))
+            payload.append(self._state.shares[client][start : start + SHARE_BYTES])
+        key = self._source(KEY_BYTES)
+        locked = AESGCM(key).encrypt(_NONCE, b"".join(payload), digest)
+        locks, pads = [], []
+        shares = split(key, self.parameters.threshold, [point(client) for client in message.included], self._source)
+        for holder, share in zip(message.included, shares, strict=True):
+            if holder == self._index:
+                locks.append(share)
+                pads.append(bytes(PAD_BYTES))
+            else:
+                locks.append(agreed.xor(share, self._pad(digest, dealer=self._index, holder=holder)))
+                pads.append(self._pad(digest, dealer=holder, holder=self._index))
+        return encode(
+            Answer(
+                run=self._run,
+                round=message.round,
+                survivors=digest,
+                signature=self._sign(agreed.to_sign(digest)),
+                locked=locked,
+                locks=b"".join(locks),
+                pads=b"".join(pads),
+            )
+        )
+
+    def confirm(self, survivors: bytes, closing: bytes) -> tuple[tuple[str, ...], npt.NDArray[np.int64] | None]:
+        """The names in the sum, and the sum where it was sent, once enough of them have signed that list.
+
+        Parameters
+        ----------
+        survivors : bytes
+            What `answer` was given.
+        closing : bytes
+            `Closing`, from the server.
+        """
+        listed = decode(survivors, Survivors, "the server")
+        message = decode(closing, Closing, "the server")
+        self._check_run(message.run)
+        if message.round != listed.round:
+            raise PeerError(f"the server closed round {message.round} where round {listed.round} was answered")
+        signers = message.signers
+        if list(signers) != sorted(set(signers)) or len(signers) != len(message.signatures):
+            raise PeerError("the server sent signatures that do not fit their signers")
+        if not set(signers) <= set(listed.included):
+            raise PeerError("the server sent the signature of a client that is not in the sum")
+        if len(signers) < self.parameters.threshold:
+            raise PeerError(
+                f"{len(signers)} clients signed the list of survivors; the threshold is {self.parameters.threshold}"
+            )
+        signed = agreed.to_sign(agreed.survivors_digest(listed))
+        for signer, signature in zip(signers, message.signatures, strict=True):
+            name = self.parameters.clients[signer]
+            if not agreed.verify(self._pins[name], signature, signed):
+                raise PeerError(f"the signature of {name} under the list of survivors is forged or for another list")
+        names = tuple(self.parameters.clients[client] for client in listed.included)
+        if message.words is None:
+            return names, None
+        return names, agreed.read_total(self.parameters, message.words, "the server")
+
+    # Inside
+
+    def _checked(self, entries: tuple[bytes, ...]) -> dict[int, Keys]:
+        """The keys of a roster by client, once all of them stand up to what is pinned here."""
+        if len(entries) < self.parameters.threshold:
+            raise PeerError(
+                f"the server's roster has {len(entries)} clients; the threshold is {self.parameters.threshold}"
+            )
+        found: dict[int, Keys] = {}
+        used: set[bytes] = set()
+        for entry in entries:
+            keys = agreed.check_keys(entry, self.parameters, "the server")
+            name = self.parameters.clients[keys.client]
+            if found and keys.client <= max(found):
+                raise PeerError("the server's roster is out of order or names a client twice")
+            if name not in self._pins:
+                raise PeerError(f"the server's roster holds keys of {name}, for whom no fingerprint is pinned here")
+            if not agreed.verify(self._pins[name], keys.signature, agreed.keys_to_sign(keys)):
+                raise PeerError(f"the keys of {name} are not signed by its pinned identity")
+            for key in (keys.box, *agreed.cut(keys.masks, 32)):
+                if key in used:
+                    raise PeerError(f"the keys of {name} repeat a key in the roster; each key has one place")
+                used.add(key)
+            found[keys.client] = keys
+        return found
+
+    def _adopt(self, keys: dict[int, Keys]) -> None:
+        """Go by these keys from now on; none before there is a roster."""
+        self._keys = keys
+        self._run = agreed.run_id(self.parameters, self._state.roster) if keys else b""
+        secret = self._draw(b"box")
+        self._secrets = {index: shared_secret(secret, each.box) for index, each in keys.items() if index != self._index}
+
+    def _check_run(self, run: bytes) -> None:
+        if not self._keys:
+            raise PeerError("the server's message comes before the roster")
+        if run != self._run:
+            raise PeerError("the server sent a message of another run")
+
+    def _check_round(self, number: int) -> None:
+        if number >= self.parameters.rounds:
+            raise PeerError(
+                f"round {number} has no keys; this run has rounds 0 to {self.parameters.rounds - 1}, begin a new run"
+            )
+
+    def _check_survivors(self, message: Survivors) -> None:
+        included, dropped = list(message.included), list(message.dropped)
+        both = sorted(set(included) & set(dropped))
+        if both:
+            names = ", ".join(self.parameters.clients[index] for index in both if index < len(self.parameters.clients))
+            raise PeerError(f"the server lists {names or 'a client'} both as included and as dropped")
+        if included != sorted(set(included)) or dropped != sorted(set(dropped)):
+            raise PeerError("the server's list of survivors is out of order or names a client twice")
+        if set(included) | set(dropped) != set(self._state.shares):
+            raise PeerError("the server's list of survivors is not of the clients of this run")
+        if self._index not in included:
+            raise PeerError("the server lists this client as dropped, and asks it to answer")
+        if len(included) < self.parameters.threshold:
+            raise PeerError(
+                f"the server's list has {len(included)} survivors; the threshold is {self.parameters.threshold}"
+            )
+
+    def _draw(self, what: bytes, number: int = 0) -> bytes:
+        return derive(self._state.secret, self.parameters.digest, LABEL + what, number_bytes(self._index, number))
+
+    def _mask_key(self, number: int) -> bytes:
+        return self._draw(b"mask key", number)
+
+    def _own_seed(self, number: int) -> bytes:
+        return self._draw(b"own seed", number)
+
+    def _pair_key(self, other: int, what: bytes, about: bytes, length: int = KEY_BYTES) -> bytes:
+        return derive(self._secrets[other], self._run, LABEL + what, about, length=length)
+
+    def _pad(self, digest: bytes, *, dealer: int, holder: int) -> bytes:
+        other = holder if dealer == self._index else dealer
+        return self._pair_key(other, b"pad", number_bytes(dealer, holder) + digest, PAD_BYTES)

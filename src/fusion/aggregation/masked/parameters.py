@@ -1,0 +1,107 @@
+"""What a masked sum is, before anything is drawn: who, how many of them are needed, and how long a word is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from fusion.aggregation.masked.messages import encode
+from fusion.errors import InputError
+
+__all__ = ["MAX_CLIENTS", "MAX_ROUNDS", "Parameters"]
+
+MAX_CLIENTS = 1024
+MAX_ROUNDS = 1024
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True):
+    """Equal for all clients and the server; every key and signature is bound to them.
+
+    Attributes
+    ----------
+    clients : tuple of str
+        Everybody whose values may be in the sum, in order. A client's place in it, from 1, is its point of a share.
+    threshold : int
+        How many clients a sum needs, at every step.
+    colluding : int
+        How many of the clients may work with the server and still see no more than the sum.
+    size : int
+        Values in a vector.
+    limit : int
+        The largest magnitude of a value, as a whole number.
+    rounds : int
+        How many sums the keys of one run serve.
+    """
+
+    clients: tuple[str, ...]
+    threshold: int
+    colluding: int
+    size: int
+    limit: int
+    rounds: int = 1
+
+    @classmethod
+    def choose(
+        cls,
+        clients: Sequence[str],
+        *,
+        size: int,
+        limit: int,
+        threshold: int | None = None,
+        colluding: int | None = None,
+        rounds: int = 1,
+        allow_two: bool = False,
+    ) -> Parameters:
+        """Parameters that hold what they promise, or `InputError`.
+
+        ``colluding`` is just below a third of the clients unless given, at least one; ``threshold`` is the smallest t
+        with 2 t > n + colluding and t >= colluding + 2.
+        """
+        names = tuple(sorted(clients))
+        n = len(names)
+        if len(set(names)) != n:
+            raise InputError("a client is named twice; every client has a name of its own")
+        if n < 2 or n > MAX_CLIENTS:
+            raise InputError(f"a secure sum has 2 to {MAX_CLIENTS} clients, not {n}")
+        if n == 2 and not allow_two:
+            raise InputError(
+                "a sum over two parties tells each the other's value; add a third, or pass allow_two=True to say so"
+            )
+        if colluding is None:
+            colluding = max(1, -(-n // 3) - 1) if n > 2 else 0
+        if not 0 <= colluding <= n - 2:
+            raise InputError(f"colluding={colluding} does not fit {n} clients; at least two must be honest")
+        least = max((n + colluding) // 2 + 1, colluding + 2)
+        if threshold is None:
+            threshold = least if allow_two else max(least, 3)
+        if least > n:
+            raise InputError(f"no threshold protects {n} clients against {colluding} that collude with the server")
+        if not least <= threshold <= n:
+            raise InputError(
+                f"threshold={threshold} does not protect {n} clients of whom {colluding} collude with the server; "
+                f"take {least} to {n}, or state fewer with colluding="
+            )
+        if threshold < 3 and not allow_two:
+            raise InputError(
+                "with a threshold of 2 a sum may cover two parties and tell each the other's value; "
+                "take 3 or more, or pass allow_two=True to say so"
+            )
+        if size < 0 or not 1 <= rounds <= MAX_ROUNDS:
+            raise InputError(f"a secure sum has 0 values or more, and 1 to {MAX_ROUNDS} rounds")
+        if limit < 0 or n * limit >= 1 << 63:
+            raise InputError(
+                f"the sum of {n} values of such a bound does not fit 64 bits; give a smaller bound or fewer decimals"
+            )
+        return cls(clients=names, threshold=threshold, colluding=colluding, size=size, limit=limit, rounds=rounds)
+
+    @property
+    def word(self) -> int:
+        """Bytes in a word: 4 when every sum fits 32 bits with its sign, else 8."""
+        return 4 if len(self.clients) * self.limit < 1 << 31 else 8
+
+    @property
+    def digest(self) -> bytes:
+        """32 bytes that stand for all of it."""
+        return hashlib.sha256(b"fusion/sum/parameters/1" + encode(self)).digest()

@@ -1,0 +1,104 @@
+"""What a client has already done, so that it never does it twice.
+
+Two vectors under one mask, two answers in one round, or the same secrets dealt among two sets of clients would show
+more than one sum.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+import threading
+from pathlib import Path
+
+from fusion.errors import InputError, PeerError
+
+__all__ = ["ACCEPTED", "ANSWERED", "DEALT", "MASKED", "Rounds"]
+
+DEALT, ACCEPTED, MASKED, ANSWERED = range(1, 5)
+_DID = {
+    DEALT: "the server sent another roster, and this client has already shared its secrets",
+    ACCEPTED: "the server sent another inbox, and this client has already taken one",
+    MASKED: "round {} comes a second time, and this client has already sent its vector",
+    ANSWERED: "the server asks for a second unmasking of round {}, and this client has already answered",
+}
+_RECORD = struct.Struct("<32sIB")
+
+
+class Rounds:
+    """The rounds in which this client has sent a vector, and those in which it has answered.
+
+    Parameters
+    ----------
+    path : path, optional
+        A file that outlives the process; made when it does not exist. Without one the rounds are remembered in this
+        object alone, which is enough when the client's keys live no longer than it does.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        self._path = None if path is None else Path(path)
+        self._seen: set[bytes] = set()
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Rounds({'in memory' if self._path is None else str(self._path)!r})"
+
+    def claim(self, subject: bytes, number: int, step: int) -> None:
+        """Note, for good, that a step is done now.
+
+        It is on disk when this returns: a crash afterwards forbids the step for ever, and before it nothing of the
+        step can have left.
+
+        Parameters
+        ----------
+        subject : bytes
+            32 that stand for the run, or for the keys before there is one.
+        number : int
+            The round.
+        step : int
+            `DEALT`, `ACCEPTED`, `MASKED` or `ANSWERED`.
+
+        Raises
+        ------
+        PeerError
+            If it was done before.
+        InputError
+            If the file cannot be written.
+        """
+        record = _RECORD.pack(subject, number, step)
+        with self._lock:
+            try:
+                new = self._remember(record)
+            except OSError as error:
+                raise InputError(
+                    f"cannot remember this round in {self._path}: {error.strerror}; choose a file that can be written"
+                ) from None
+        if not new:
+            raise PeerError(f"{_DID[step].format(number)}; a second time would show more than the sum")
+
+    def _remember(self, record: bytes) -> bool:
+        if self._path is None:
+            new = record not in self._seen
+            self._seen.add(record)
+            return new
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # of two processes one is first
+            held = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+            whole = len(held) - len(held) % _RECORD.size  # a crash may have left part of one: that step was not taken
+            if any(held[start : start + _RECORD.size] == record for start in range(0, whole, _RECORD.size)):
+                return False
+            if os.pwrite(descriptor, record, whole) != len(record):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.ftruncate(descriptor, whole + _RECORD.size)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)  # the file's name must last too
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        return True
