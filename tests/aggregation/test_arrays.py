@@ -128,8 +128,15 @@ def test_extremes_at_the_full_number_of_terms(keys):
     assert wrong(plain[:1] * -20, encrypted[:1] * -20, private) == []
     with pytest.raises(InputError, match="more than the declared terms, 20"):
         encrypted * 21
-    with pytest.raises(InputError, match="more than the declared terms, 20"):
-        encrypted.sum(axis=0) + encrypted[0]
+    more = public.encrypt(np.zeros((21, 1)), bound=1000, terms=20)
+    for compute in (
+        lambda: encrypted.sum(axis=0) + encrypted[0],
+        lambda: more.sum(axis=0),
+        lambda: more.groupby([0] * 21).sum(),
+        lambda: np.ones(21, int) @ more,
+    ):
+        with pytest.raises(InputError, match="more than the declared terms, 20"):
+            compute()
 
 
 def test_empty_arrays_and_empty_groups(keys):

@@ -164,6 +164,14 @@ def test_headers_are_read_strictly(keys, changes, match):
         EncryptedArray.from_bytes(changed, public)
 
 
+def test_values_beyond_the_declared_width_are_noticed():
+    # what CKKS pads with zeros holds something else
+    public, private = pair("ckks")
+    data = public.encrypt([[1, -2], [0, 4]], **LIMITS).to_bytes()
+    with pytest.raises(PeerError, match="row 0 is no sum of whole numbers"):
+        private.decrypt(EncryptedArray.from_bytes(resealed(data, lambda header: header | {"width": 1}), public))
+
+
 @pytest.mark.parametrize(
     "header",
     [

@@ -174,12 +174,11 @@ def _scale(values: npt.NDArray[np.float64], decimals: int) -> npt.NDArray[np.int
     # A product below 2^52 has a fraction: the error only matters where that is exactly one half.
     tied = (np.abs(rest) == 0.5) & (error != 0)
     correction = np.where(tied & (np.sign(error) == np.sign(rest)), np.sign(rest), 0.0)
-    # From 2^52 on the product is whole and the error is what is left to round.
+    # From 2^52 on the product is whole and the error is what is left to round. At an error of one half the product is
+    # even, being itself rounded to even; so rounding the error to even is right.
     large = np.abs(product) >= 2.0**52
     whole_part = np.where(large, product, near).astype(np.int64)
     added = np.rint(error)
-    halfway = (np.abs(error - added) == 0.5) & (whole_part % 2 == 1)
-    added = np.where(halfway, added + 2 * (error - added), added)
     return np.asarray(whole_part + np.where(large, added, correction).astype(np.int64), dtype=np.int64)
 
 
