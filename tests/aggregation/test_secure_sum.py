@@ -425,7 +425,7 @@ def test_what_cannot_be_summed_is_refused_before_anything_is_sent(values: Any, o
         try:
             return secure_sum(peers, values, **options)
         finally:
-            sent.extend(channel._transcript.bytes_sent for channel in peers.values())
+            sent.extend(channel._transcript.sent.bytes for channel in peers.values())
 
     began = time.monotonic()
     out = outcomes({"a": bad, "b": lambda p: secure_sum(p, [1]), "c": lambda p: secure_sum(p, [1])})
