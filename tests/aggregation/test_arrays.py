@@ -387,3 +387,29 @@ def test_printing_shows_what_is_declared(keys):
     assert repr(encrypted) == f"EncryptedArray({public.scheme}, shape=(1, 2), decimals=1, bound=9.5, terms=40)"
     assert repr(encrypted.groupby([0])) == f"Groups({encrypted!r}, groups=1)"
     assert (encrypted.bound, encrypted.terms, encrypted.key_id) == (9.5, 40, public.key_id)
+
+
+def test_masked_values_are_missing_ones():
+    public, private = pair("cleartext")
+    with pytest.raises(InputError, match="masked values"):
+        public.encrypt(np.ma.array([1, 99], mask=[False, True]))
+    assert private.decrypt(public.encrypt(np.ma.array([1, 99]))).tolist() == [1, 99]
+
+
+def test_series_and_frames_leave_operators_to_the_array():
+    public, private = pair("cleartext")
+    encrypted = public.encrypt([1, 2, 3], **LIMITS)
+    assert private.decrypt(pd.Series([3, 0, -1]) * encrypted).tolist() == [3, 0, -3]
+    for wrong_way in (lambda: encrypted @ np.ones(3, int), lambda: encrypted @ encrypted):
+        with pytest.raises(InputError, match="before the encrypted array"):
+            wrong_way()
+    with pytest.raises(InputError, match="weight it by numpy arrays"):
+        encrypted * encrypted
+
+
+def test_only_a_public_key_reads():
+    public, private = pair("elgamal")
+    data = public.encrypt([1], **LIMITS).to_bytes()
+    for key in (private, public.to_bytes(), None):
+        with pytest.raises(InputError, match=r"private\.public"):
+            EncryptedArray.from_bytes(data, key)

@@ -230,3 +230,18 @@ def test_printing_shows_what_is_declared():
     result = frame.groupby(REGION).agg(["sum"])
     assert repr(result) == f"EncryptedGroups(cleartext, groups=3, statistics=['sum'], {described}"
     assert (len(frame), frame.columns, len(result)) == (6, ("cost",), 3)
+
+
+def test_mistakes_with_names_are_named():
+    public, _ = pair("cleartext")
+    for limits, match in (
+        ({"bound": {"cost": 5}}, "it lacks 'claims'"),
+        ({"decimals": {**dict.fromkeys(CLAIMS.columns, 0), "claim": 2}}, "it has 'claim'"),
+    ):
+        with pytest.raises(InputError, match=match):
+            public.encrypt(CLAIMS, **{**LIMITS, **limits})
+    frame = public.encrypt(CLAIMS, **LIMITS)
+    with pytest.raises(InputError, match="no name of a column"):
+        frame.groupby("region")
+    with pytest.raises(InputError, match="takes a list"):
+        frame.groupby(REGION).agg(lambda column: column.sum())

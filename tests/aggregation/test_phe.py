@@ -134,3 +134,16 @@ def test_the_usual_size() -> None:
     key = exchange.public_key(theirs.public_key)
     assert key == exchange.private_key(theirs).public == private.public
     assert private.decrypt(exchange.ciphertexts([theirs.public_key.encrypt(-3)], key)[0]) == [-3]
+
+
+def test_what_is_none_of_phe_is_refused() -> None:
+    for call, value in (
+        (exchange.public_key, THEIR_PRIVATE),
+        (exchange.private_key, THEIR_PUBLIC),
+        (exchange.to_public_key, THEIR_PUBLIC),
+        (exchange.encrypted_numbers, [1]),
+        (lambda value: exchange.ciphertexts(value, PUBLIC), [1, 2]),
+        (lambda value: exchange.ciphertexts(value, PUBLIC), THEIR_PUBLIC.encrypt(1)),
+    ):
+        with pytest.raises(InputError, match=r"^expected "):
+            call(value)

@@ -585,3 +585,40 @@ def test_a_policy_that_objects(identities) -> None:
     assert isinstance(out["c"], fusion.PolicyError)
     for name in "abde":
         assert out[name].included == tuple("abde")
+
+
+def test_matrices_of_different_shapes_are_not_added_crosswise() -> None:
+    values = np.arange(6)
+    out = outcomes({n: lambda p, n=n: secure_sum(p, values.reshape((3, 2) if n == "c" else (2, 3))) for n in "abc"})
+    assert isinstance(out["c"], MismatchError)
+    assert out["c"].field == "shape of a row"
+    assert not any(isinstance(result, SecureSum) for result in out.values())
+
+
+def test_masked_values_are_missing_ones() -> None:
+    hidden = np.ma.array([1, 99], mask=[False, True])
+    out = outcomes({n: lambda p, n=n: secure_sum(p, hidden if n == "a" else [1, 2]) for n in "abc"})
+    assert isinstance(out["a"], InputError)
+    assert "masked values" in str(out["a"])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"threshold": "3"}, "threshold is a number of parties"),
+        ({"threshold": 3.0}, "threshold is a number of parties"),
+        ({"colluding": True}, "colluding is a number of parties"),
+        ({"threshold": 2}, "take 3, or"),
+    ],
+)
+def test_thresholds_that_are_none(options: dict, says: str) -> None:
+    out = outcomes({n: lambda p: secure_sum(p, [1], **options) for n in "abc"})
+    assert any(isinstance(error, InputError) and says in str(error) for error in out.values())
+
+
+def test_a_forgotten_vector_and_a_forgotten_group() -> None:
+    out = outcomes({n: lambda p, n=n: secure_sum(p, None if n == "a" else [1]) for n in "abc"})
+    assert isinstance(out["a"], InputError)
+    assert "pass its vector" in str(out["a"])
+    with pytest.raises(InputError, match="the first argument"):
+        secure_sum([1, 2], [1])  # type: ignore[arg-type]

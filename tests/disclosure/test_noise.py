@@ -111,6 +111,7 @@ def test_what_epsilon_covers_is_said():
         ({"epsilon": 1.0, "per_person": 0}, "at least one row"),
         ({"epsilon": 1.0, "decimals": -1}, "decimals"),
         ({"epsilon": 1.0, "bounds": {"x": (1, 0)}}, "'x'"),
+        ({"epsilon": 1.0, "bounds": {"x": 5}}, "'x'"),
         ({"epsilon": 1.0, "bounds": {"x": (0, math.nan)}}, "'x'"),
     ],
 )

@@ -57,6 +57,7 @@ class EncryptedArray:
     _cells: Cells
 
     __array_ufunc__ = None  # numpy leaves its operators to the ones below
+    __pandas_priority__ = 5000  # and so does pandas, whose frames have 4000
     __iter__ = None  # a loop over rows would be thousands of times slower than sum() or groupby()
     __hash__ = None  # type: ignore[assignment]
 
@@ -141,6 +142,9 @@ class EncryptedArray:
 
     __rmul__ = __mul__
 
+    def __matmul__(self, other: object) -> NoReturn:
+        raise InputError("the matrix of weights stands before the encrypted array: matrix @ array")
+
     def __rmatmul__(self, other: object) -> EncryptedArray:
         rows = self._need_rows()
         weights = _integers(other, "the matrix", self.terms)
@@ -217,7 +221,8 @@ class EncryptedArray:
         ----------
         full : bool
             Re-randomise without anything that the key's owner chose: for results that go back to an owner who may have
-            made the key to spy. Slower under Paillier; the same elsewhere.
+            made the key to spy. Some thirty times slower under Paillier, 28 ms a ciphertext of 3072 bits; the same under
+            ElGamal, and refused under CKKS.
         """
         return seal_envelope(self._header(), self._body(full=full))
 
@@ -239,7 +244,7 @@ class EncryptedArray:
             message names what and where.
         """
         header, body = open_envelope(data, ArrayHeader)
-        return cls._read(header, body, public._scheme)
+        return cls._read(header, body, public)
 
     def _body(self, *, full: bool) -> bytes:
         cells = self._cells if self.fresh else self._scheme.rerandomise(self._cells, full=full)
@@ -261,7 +266,10 @@ class EncryptedArray:
         )
 
     @classmethod
-    def _read(cls, header: ArrayHeader, body: memoryview, scheme: Public) -> EncryptedArray:
+    def _read(cls, header: ArrayHeader, body: memoryview, public: object) -> EncryptedArray:
+        scheme = getattr(public, "_scheme", None)
+        if scheme is None or not hasattr(scheme, "cells_from_bytes"):
+            raise InputError("the key to read under is a PublicKey; that of a private key is private.public")
         if header.scheme != scheme.name:
             raise PeerError(f"this array is under a key of scheme {header.scheme}, the key given is {scheme.name}")
         if header.key_id != scheme.key_id:
@@ -325,7 +333,7 @@ class EncryptedArray:
         raise InputError("an encrypted array is not pickled; to_bytes() and from_bytes() write and read it")
 
     def __array__(self, *_: object, **__: object) -> NoReturn:
-        raise InputError("an encrypted array is no numpy array; decrypt it first")
+        raise InputError("an encrypted array is no numpy array; add it up, or weight it by numpy arrays of integers")
 
     def __repr__(self) -> str:
         return (

@@ -38,7 +38,7 @@ def generate(**parameters: Any) -> _Private:
     decimals = whole(parameters.get("decimals", 0), "decimals", 0, MAX_DECIMALS)
     limit = scaled_limit(parameters["bound"], decimals)
     if limit * terms > _LARGEST_SUM:
-        raise InputError('bound times terms, in units of the last decimal, is at most 2^34 for "ckks"')
+        raise InputError('bound times terms, in units of the last decimal, is at most 2^34 for "ckks"; declare less')
     return _Private(ckks.generate(length, float(limit), terms, _PRECISION))
 
 
@@ -69,7 +69,7 @@ class _Public:
     @property
     def summary(self) -> str:
         p = self.key.parameters
-        return f"length={p.length}, bound={p.bound:.12g}, terms={p.terms}"
+        return f"length={p.length}, bound={p.bound:.12g} in units of the last decimal, terms={p.terms}"
 
     def to_bytes(self) -> bytes:
         return self.key.to_bytes()

@@ -70,9 +70,14 @@ class _Public:
 
     def check(self, row: Row) -> None:
         if row.width > self.key.slots:
-            raise InputError(f"rows of {row.width} values need a key of as many slots, this one has {self.key.slots}")
+            raise InputError(
+                f"rows of {row.width} values need a key of as many slots, this one has {self.key.slots}; "
+                f'generate("elgamal", slots={row.width}) makes one; a frame takes a value for its count too'
+            )
         if row.largest * row.terms > _LARGEST_SUM:
-            raise InputError('bound times terms, in units of the last decimal, is at most 2^40 for "elgamal"')
+            raise InputError(
+                'bound times terms, in units of the last decimal, is at most 2^40 for "elgamal"; declare less'
+            )
 
     def encrypt(self, values: Integers, row: Row) -> Ciphertexts:
         return self._for(row.width).encrypt(values)

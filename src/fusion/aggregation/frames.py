@@ -107,7 +107,7 @@ class EncryptedFrame:
     def from_bytes(cls, data: bytes, public: Any) -> EncryptedFrame:
         """Read a frame under a key; errors as of `EncryptedArray.from_bytes`."""
         header, body = open_envelope(data, FrameHeader)
-        table = EncryptedArray._read(header.array, body, public._scheme)
+        table = EncryptedArray._read(header.array, body, public)
         _check_table(table, header.columns, header.moments)
         return cls(pd.RangeIndex(len(table), name=header.index), header.moments, header.columns, table)
 
@@ -143,7 +143,7 @@ class FrameGroups:
         InputError
             An unknown statistic, a variance without ``moments=2``, or more rows in a group than the declared terms.
         """
-        chosen = tuple(statistics) if not isinstance(statistics, str) else ()
+        chosen = tuple(statistics) if isinstance(statistics, list | tuple) else ()
         if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= set(STATISTICS):
             raise InputError(f"agg takes a list of different statistics among {', '.join(STATISTICS)}")
         frame = self._frame
@@ -207,7 +207,7 @@ class EncryptedGroups:
     def from_bytes(cls, data: bytes, public: Any) -> EncryptedGroups:
         """Read a result under a key; errors as of `EncryptedArray.from_bytes`."""
         header, body = open_envelope(data, GroupsHeader)
-        table = EncryptedArray._read(header.array, body, public._scheme)
+        table = EncryptedArray._read(header.array, body, public)
         _check_table(table, header.columns, header.moments)
         if len(set(header.statistics)) != len(header.statistics) or ("var" in header.statistics and header.moments < 2):
             raise PeerError("the encrypted result names statistics that it does not hold; check the sender's version")
@@ -346,7 +346,8 @@ def _each(declared: Any, names: list[str], what: str) -> Mapping[str, Any]:
         return dict.fromkeys(names, declared)
     unknown, missing = set(declared) - set(names), set(names) - set(declared)
     if unknown or missing:
-        raise InputError(f"{what} as a mapping names every column of the frame and no other")
+        wrong = f"lacks {min(missing)!r}" if missing else f"has {min(map(str, unknown))!r}"
+        raise InputError(f"{what} as a mapping names every column of the frame and no other; it {wrong}")
     return declared
 
 
@@ -357,7 +358,9 @@ def _key(key: Any, index: pd.Index) -> Any:
         return key.reset_index(drop=True)
     array = pd.Series(key) if isinstance(key, pd.Index | pd.Categorical) else np.asarray(key)
     if array.ndim != 1 or len(array) != len(index):
-        raise InputError(f"a key holds one value for each of the {len(index)} rows")
+        raise InputError(
+            f"a key is a Series or an array with one value for each of the {len(index)} rows, no name of a column"
+        )
     return array
 
 

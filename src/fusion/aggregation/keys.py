@@ -10,7 +10,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from fusion.aggregation.arrays import EncryptedArray
-from fusion.aggregation.encoding import MAX_DECIMALS, MAX_TERMS, MAX_WIDTH, Row, decode, encode, scaled_limit, whole
+from fusion.aggregation.encoding import (
+    MAX_DECIMALS,
+    MAX_TERMS,
+    MAX_WIDTH,
+    Row,
+    decode,
+    encode,
+    refuse_masked,
+    scaled_limit,
+    whole,
+)
 from fusion.aggregation.format import KeyHeader, open_envelope, seal_envelope
 from fusion.aggregation.frames import EncryptedFrame, EncryptedGroups, decrypt_frame, decrypt_groups, encrypt_frame
 from fusion.aggregation.schemes import Private, Public, scheme
@@ -260,6 +270,7 @@ def _as_array(values: Any) -> npt.NDArray[Any]:
         if values.isna().any():
             raise InputError(f"the value in row {int(values.isna().argmax())} is missing; fill or drop it first")
         values = values.to_numpy(dtype=getattr(values.dtype, "numpy_dtype", None))
+    refuse_masked(values)
     try:
         array = np.asarray(values)
     except ValueError:

@@ -13,6 +13,7 @@ number's size to everybody. Here a column has one exponent. A sender on the side
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from fusion.crypto import paillier
 from fusion.errors import InputError, PeerError
@@ -22,8 +23,16 @@ try:
 except ModuleNotFoundError as missing:
     raise InputError("python-paillier is not installed; pip install 'privacy-fusion[phe]'") from missing
 
+T = TypeVar("T")
+
 # Differences of exponents beyond this belong to no sensible column: floats span 2^-1074 to 2^1024.
 _SPAN = 256
+
+
+def _of(value: Any, kind: type[T], what: str) -> T:
+    if not isinstance(value, kind):
+        raise InputError(f"expected {what}, not {type(value).__name__}")
+    return value
 
 
 def public_key(key: phe.PaillierPublicKey) -> paillier.PublicKey:
@@ -34,7 +43,7 @@ def public_key(key: phe.PaillierPublicKey) -> paillier.PublicKey:
     PeerError
         If it has less than 3072 bits, or its modulus is unfit.
     """
-    return paillier.PublicKey.from_modulus(key.n)
+    return paillier.PublicKey.from_modulus(_of(key, phe.PaillierPublicKey, "a public key of phe").n)
 
 
 def insecure_public_key(key: phe.PaillierPublicKey) -> paillier.PublicKey:
@@ -44,6 +53,7 @@ def insecure_public_key(key: phe.PaillierPublicKey) -> paillier.PublicKey:
 
 def private_key(key: phe.PaillierPrivateKey) -> paillier.PrivateKey:
     """Take a private key of `phe`; InputError if it has less than 3072 bits or is damaged."""
+    _of(key, phe.PaillierPrivateKey, "a private key of phe")
     return paillier.PrivateKey.from_primes(key.p, key.q)
 
 
@@ -54,7 +64,7 @@ def insecure_private_key(key: phe.PaillierPrivateKey) -> paillier.PrivateKey:
 
 def to_public_key(key: paillier.PublicKey) -> phe.PaillierPublicKey:
     """Make the same public key for `phe`."""
-    return phe.PaillierPublicKey(int(key.n))
+    return phe.PaillierPublicKey(int(_of(key, paillier.PublicKey, "a public key of fusion.crypto.paillier").n))
 
 
 def to_private_key(key: paillier.PrivateKey) -> phe.PaillierPrivateKey:
@@ -86,6 +96,8 @@ def ciphertexts(numbers: Sequence[phe.EncryptedNumber], key: paillier.PublicKey)
     PeerError
         If a ciphertext is not a unit modulo n^2, or exponents lie more than 256 apart; names the place.
     """
+    if isinstance(numbers, phe.EncryptedNumber) or not all(isinstance(each, phe.EncryptedNumber) for each in numbers):
+        raise InputError("expected a list of encrypted numbers of phe")
     if any(number.public_key.n != key.n for number in numbers):
         raise InputError("these numbers belong to another key")
     column = paillier.Ciphertexts.from_numbers([number.ciphertext() for number in numbers], key)
@@ -114,5 +126,5 @@ def encrypted_numbers(column: paillier.Ciphertexts, *, exponent: int = 0) -> lis
     list of EncryptedNumber
         `phe` hides each anew when it is asked for its ciphertext.
     """
-    key = to_public_key(column.public)
+    key = to_public_key(_of(column, paillier.Ciphertexts, "ciphertexts of fusion.crypto.paillier").public)
     return [phe.EncryptedNumber(key, number, exponent) for number in column.numbers()]

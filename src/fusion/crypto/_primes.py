@@ -66,7 +66,7 @@ def prime_pair(bits: int, source: Source) -> tuple[int, int]:
 def check_size(bits: object) -> None:
     """InputError unless keys of that size can be made at all."""
     if isinstance(bits, bool) or not isinstance(bits, int) or not SMALLEST <= bits <= LARGEST or bits % 16:
-        raise InputError(f"bits must be a multiple of 16 from {SMALLEST} to {LARGEST}; 3072 is the usual choice")
+        raise InputError(f"bits must be a multiple of 16, at most {LARGEST}; take 3072 (tests: from {SMALLEST})")
 
 
 def fault(n: int) -> str | None:

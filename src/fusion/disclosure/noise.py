@@ -61,7 +61,7 @@ class Noise:
         if not 0 <= self.decimals <= 9:
             raise InputError("sums are rounded to between 0 and 9 decimals")
         for name, pair in self.bounds.items():
-            if not (all(map(math.isfinite, pair)) and pair[0] <= pair[1]):
+            if np.shape(pair) != (2,) or not (all(map(math.isfinite, pair)) and pair[0] <= pair[1]):
                 raise InputError(f"the bounds of column {name!r} are two finite numbers, the lower one first")
 
     def sensitivity(self, name: str, *, whole: bool) -> int:

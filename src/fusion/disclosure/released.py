@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 TOTAL = "total"
 """The label of the totals in a released table."""
 
+# What `agg` calls statistics whose total over groups is not their sum.
+_NO_SUMS = frozenset({"max", "mean", "median", "min", "std", "var"})
+
 
 @dataclass(frozen=True, slots=True)
 class Release:
@@ -77,7 +80,8 @@ def release(table: pd.DataFrame, *, min_group: int = 10, count: str = "count", n
     ------
     InputError
         Labels that are missing, repeated, of three or more levels or equal to ``"total"``; counts that are not whole
-        numbers of 0 or more; columns that are not numbers or not finite; noise without bounds for a column of sums.
+        numbers of 0 or more; columns that are not numbers or not finite, or have the name of a statistic that does not
+        add up, such as "mean"; noise without bounds for a column of sums.
 
     Notes
     -----
@@ -107,6 +111,10 @@ def release(table: pd.DataFrame, *, min_group: int = 10, count: str = "count", n
 
 def _grid(table: pd.DataFrame, count: str) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]], pd.Index]:
     """The counts and sums as arrays of one or two axes, and the labels of the table with totals."""
+    if not isinstance(table, pd.DataFrame):
+        raise InputError("a pandas frame is released, with a column of counts; series.to_frame() makes one of a series")
+    if table.columns.nlevels > 1:
+        raise InputError("the statistics of one column are released at a time; select it first, as in table['cost']")
     index = table.index
     if index.nlevels > 2:
         raise InputError(f"tables of one or two ways can be released, not of {index.nlevels}; release it in slices")
@@ -120,6 +128,8 @@ def _grid(table: pd.DataFrame, count: str) -> tuple[NDArray[np.int64], dict[str,
     if any(level.hasnans or TOTAL in level for level in levels):
         raise InputError(f"the label of a group is missing, or is {TOTAL!r}, which stands for all groups; rename it")
     for name in table.columns:
+        if name in _NO_SUMS and name != count:
+            raise InputError(f"column {name!r} does not add up over groups; release counts and sums, and divide those")
         values = table[name]
         if not pd.api.types.is_numeric_dtype(values) or values.dtype.kind not in "iuf":
             raise InputError(f"column {name!r} of the table is not of real numbers; leave it out of the release")

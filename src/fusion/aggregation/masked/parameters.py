@@ -59,6 +59,9 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
         ``colluding`` is just below a third of the clients unless given, at least one; ``threshold`` is the smallest t
         with 2 t > n + colluding and t >= colluding + 2.
         """
+        for name, value in (("threshold", threshold), ("colluding", colluding)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+                raise InputError(f"{name} is a number of parties; give a whole number, or leave it out")
         names = tuple(sorted(clients))
         n = len(names)
         if len(set(names)) != n:
@@ -81,7 +84,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
         if not least <= threshold <= n:
             raise InputError(
                 f"threshold={threshold} does not protect {n} clients of whom {colluding} collude with the server; "
-                f"take {least} to {n}, or state fewer with colluding="
+                f"take {least if least == n else f'{least} to {n}'}, or state fewer with colluding="
             )
         if threshold < 3 and not allow_two:
             raise InputError(

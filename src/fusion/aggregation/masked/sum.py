@@ -52,7 +52,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fusion.aggregation.encoding import MAX_DECIMALS, decode, encode, scaled_limit, whole
+from fusion.aggregation.encoding import MAX_DECIMALS, decode, encode, refuse_masked, scaled_limit, whole
 from fusion.aggregation.masked.client import Client
 from fusion.aggregation.masked.parameters import Parameters
 from fusion.aggregation.masked.rounds import Rounds
@@ -101,7 +101,8 @@ def secure_sum(
         In a group without a server, and at a server: the channels to all the others. At the client of a server: the
         channel to it.
     vector : array-like or None
-        This party's values, of the same number everywhere: integers, or floats. None at a server.
+        This party's values, of the same number everywhere: integers, or floats. None at a server. Values add up by
+        position: labels of a Series or frame are not compared, so bring them into one order first.
     bound : float
         The largest magnitude that a value may have; equal everywhere. Small ones halve the bytes: see Notes.
     decimals : int
@@ -152,6 +153,8 @@ def secure_sum(
     >>> out["north"].total.tolist(), out["west"].included
     ([111, -78], ('north', 'south', 'west'))
     """
+    if not isinstance(peers, Group | Channel):
+        raise InputError("the first argument is a group or a channel, from fusion.connect or fusion.simulate")
     group = peers if isinstance(peers, Group) else Group(peers.name, {peers.peer: peers})
     try:
         if clients is None and identity is not None:
@@ -161,6 +164,8 @@ def secure_sum(
         shape, values = (None, None) if vector is None else _encoded(vector, decimals, limit)
         call = _Call(group, shape, decimals, limit, threshold, colluding, allow_two)
         if values is None:
+            if len(group) < 3 and not allow_two:
+                raise InputError("without a vector this party is a server, for three clients or more; pass its vector")
             call.parameters(list(group), 0)
         elif clients is None:
             call.parameters([group.name, *group], values.size)
@@ -319,20 +324,18 @@ class _Call:
         names = ", ".join(parameters.clients)
         if len(names) > 200:
             names = f"{len(parameters.clients)}, sha256 {hashlib.sha256(names.encode()).hexdigest()}"
-        session = peer.open(
-            learn=learn,
-            kinds=(),
-            rows=rows,
-            parameters={
-                "step": step,
-                "parties": names,
-                "threshold": parameters.threshold,
-                "colluding": parameters.colluding,
-                "decimals": self.decimals,
-                "largest": parameters.limit,
-            },
-        )
-        return session.theirs.rows
+        announced: dict[str, str | int] = {
+            "step": step,
+            "parties": names,
+            "threshold": parameters.threshold,
+            "colluding": parameters.colluding,
+            "decimals": self.decimals,
+            "largest": parameters.limit,
+        }
+        if step == "meeting" and self.shape is not None:
+            # with the number of values this is the whole shape: matrices of another one are not added crosswise
+            announced["shape of a row"] = str(self.shape[1:])
+        return peer.open(learn=learn, kinds=(), rows=rows, parameters=announced).theirs.rows
 
     def _result(self, total: npt.NDArray[np.int64], included: tuple[str, ...]) -> SecureSum:
         shape = total.shape if self.shape is None else self.shape
@@ -341,6 +344,7 @@ class _Call:
 
 def _encoded(vector: Any, decimals: int, limit: int) -> tuple[tuple[int, ...], npt.NDArray[np.int64]]:
     """The shape of the values, and the values as whole numbers in one row."""
+    refuse_masked(vector)
     try:
         values = np.asarray(vector)
     except ValueError:
