@@ -79,11 +79,25 @@ ffibuilder.cdef(
     void fusion_ggm_place(uint8_t *out, const uint64_t *points, const uint8_t *values, size_t leaves, size_t trees);
     void fusion_excode(const fusion_aes *aes, const fusion_gf128 *field, uint8_t *x, uint8_t *scratch,
                        uint32_t *starts, const uint8_t *round_keys, const uint8_t *weights, size_t n);
+
+    typedef struct { uint64_t high; uint32_t low, row; } fusion_join_entry;
+    typedef struct { fusion_join_entry *entries; const uint32_t *first; const uint8_t *rows; } fusion_join_set;
+    void fusion_join_count(uint32_t *counts, const uint8_t *rows, size_t width, size_t n, int bits, size_t start,
+                           size_t stop);
+    void fusion_join_spread(fusion_join_entry *entries, uint32_t *next, const uint8_t *rows, size_t width, size_t n,
+                            int bits, size_t start, size_t stop);
+    size_t fusion_join_match(int64_t *i, int64_t *j, const fusion_join_set *a, const fusion_join_set *b, size_t width,
+                             int bits, size_t start, size_t stop, fusion_join_entry *scratch);
+    void fusion_join_repeats(uint8_t *repeated, const fusion_join_set *a, size_t width, int bits, size_t start,
+                             size_t stop, fusion_join_entry *scratch);
     """
 )
+_HEADERS = "aes", "excode", "gf128", "ggm", "hashing", "join", "okvs", "variants"
 ffibuilder.set_source(
     "fusion.kernels._native",
-    "".join(f'#include "{name}.h"\n' for name in ("aes", "excode", "gf128", "ggm", "hashing", "okvs", "variants")),
+    "".join(
+        f'#include "{name}.h"\n' for name in ("aes", "excode", "gf128", "ggm", "hashing", "join", "okvs", "variants")
+    ),
     sources=[str(path) for path in sorted(CSRC.glob("*.c"))],
     depends=[str(path) for path in sorted(CSRC.glob("*.h"))],
     include_dirs=[str(CSRC)],
