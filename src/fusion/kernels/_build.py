@@ -77,8 +77,20 @@ ffibuilder.cdef(
     void fusion_ggm_puncture(const fusion_aes *aes, uint8_t *out, uint8_t *totals, const uint8_t *hints,
                              const uint64_t *points, const uint8_t *keys, size_t leaves, size_t depth, size_t trees);
     void fusion_ggm_place(uint8_t *out, const uint64_t *points, const uint8_t *values, size_t leaves, size_t trees);
-    void fusion_excode(const fusion_aes *aes, const fusion_gf128 *field, uint8_t *x, uint8_t *scratch,
-                       uint32_t *starts, const uint8_t *round_keys, const uint8_t *weights, size_t n);
+    typedef struct {
+        const fusion_aes *aes;
+        const fusion_gf128 *field;
+        const uint8_t *round_keys, *weights;
+        size_t n;
+    } fusion_excode;
+    size_t fusion_excode_buckets(size_t n);
+    void fusion_excode_count(const fusion_excode *code, uint32_t *counts, uint32_t pass, size_t start, size_t stop);
+    void fusion_excode_sum(uint8_t *sum, const uint8_t *x, size_t start, size_t stop);
+    void fusion_excode_scatter(const fusion_excode *code, uint8_t *scratch, const uint8_t *x, const uint8_t *before,
+                               uint32_t *next, uint32_t pass, size_t start, size_t stop);
+    void fusion_excode_shuffle(const fusion_excode *code, uint8_t *x, const uint8_t *scratch, const uint32_t *starts,
+                               uint32_t pass, size_t first, size_t last);
+    void fusion_excode_contract(const fusion_excode *code, uint8_t *x, size_t first, size_t last);
 
     typedef struct { uint64_t high; uint32_t low, row; } fusion_join_entry;
     typedef struct { fusion_join_entry *entries; const uint32_t *first; const uint8_t *rows; } fusion_join_set;
