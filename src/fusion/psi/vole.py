@@ -51,7 +51,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -113,7 +113,7 @@ def _receiver(peer: Channel, session: Session, items: Rows) -> Matches:
     np.bitwise_xor(store, a, out=store)
     del a
     peer.phase("sending the store", len(store))
-    _send(peer, (_SEED, np.frombuffer(seed, np.uint8).reshape(1, _WIDTH)), (_STORE, store))
+    _send(peer, (_SEED, _frames(np.frombuffer(seed, np.uint8).reshape(1, _WIDTH))), (_STORE, _frames(store)))
     del store
     peer.phase("tagging", len(items))
     width = tag_bytes(session.ours.rows, session.theirs.rows)
@@ -126,7 +126,7 @@ def _receiver(peer: Channel, session: Session, items: Rows) -> Matches:
     if session.ours.learn == "both":
         bits = np.zeros(len(theirs), np.bool_)
         bits[other] = True
-        _send(peer, (_BITS, np.packbits(bits).reshape(-1, 1)))
+        _send(peer, (_BITS, _frames(np.packbits(bits).reshape(-1, 1))))
     return Matches(mine, ours.take(mine, axis=0))
 
 
@@ -149,11 +149,19 @@ def _sender(peer: Channel, session: Session, items: Rows) -> Matches | None:
     sums = okvs.decode(sizes, seed, keys, store)
     del store
     block.scale_add(sums, values, sender.delta)
-    ours = _tags(session, sums, keys, tag_bytes(session.ours.rows, session.theirs.rows))
-    del sums, keys, values
-    ours = ours.take(order, axis=0)
-    peer.phase("sending tags", len(ours))
-    _send(peer, (_TAGS, ours))
+    del values
+    width = tag_bytes(session.ours.rows, session.theirs.rows)
+    ours = np.empty((len(items), width), np.uint8)
+
+    def shuffled() -> Iterator[Rows]:
+        for start in range(0, len(items), FRAME // width):
+            rows = order[start : start + FRAME // width]
+            part = ours[start : start + len(rows)]
+            part[:] = _tags(session, sums.take(rows, axis=0), keys.take(rows, axis=0), width)
+            yield part
+
+    peer.phase("sending tags", len(items))
+    _send(peer, (_TAGS, shuffled()))
     if session.ours.learn != "both":
         return None
     peer.phase("receiving matches")
@@ -196,16 +204,22 @@ def _prefix(session: Session, use: bytes) -> bytes:
     return hashlib.sha256(b"fusion/psi/vole/1/" + SUITE.encode() + b"/" + use).digest() + session.id
 
 
-def _send(peer: Channel, *streams: tuple[int, Rows]) -> None:
+def _send(peer: Channel, *streams: tuple[int, Iterable[Rows]]) -> None:
+    """Send frames of rows, each made when the one before is on its way."""
+
     def chunks() -> Iterator[Chunk]:
-        for stream, rows in streams:
-            size = FRAME // rows.shape[1]
-            for start in range(0, len(rows), size):
-                yield Chunk(stream, rows[start : start + size])
-                peer.advance(min(size, len(rows) - start))
+        for stream, frames in streams:
+            for rows in frames:
+                yield Chunk(stream, rows)
+                peer.advance(len(rows))
 
     for _ in peer.exchange(chunks(), {}):
         pass
+
+
+def _frames(rows: Rows) -> Iterator[Rows]:
+    size = FRAME // rows.shape[1]
+    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def _receive(peer: Channel, stream: int, count: int, width: int) -> Rows:
