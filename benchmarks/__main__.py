@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add["psi"].add_argument("--learn", choices=("both", "one"), default="both", help="who gets the result (both)")
     add["psi"].add_argument("--against", default="", metavar="PEER,...", help="secretflow, openmined")
+    add["psi"].add_argument("--files", choices=("csv", "parquet"), default="csv", help="what tables are (csv)")
     add["psi"].add_argument(
         "--python", type=Path, metavar="FILE", help="the Python that makes the peers' environments (this one)"
     )
@@ -104,6 +105,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         link=options.link,
         repeat=options.repeat,
         against=_names(options.against, psi.PEERS, "peer"),
+        files=options.files,
         python=options.python,
     )
 
