@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         add[name].add_argument(
             "--python", type=Path, metavar="FILE", help="the Python that makes the peers' environments (this one)"
         )
+    add["psi"].add_argument("--files", choices=("csv", "parquet"), default="csv", help="what tables are (csv)")
     return parser
 
 
@@ -128,6 +129,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         link=options.link,
         repeat=options.repeat,
         against=_names(options.against, psi.PEERS, "peer"),
+        files=options.files,
         python=options.python,
     )
 

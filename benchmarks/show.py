@@ -120,7 +120,8 @@ def _psi(found: Mapping[str, Any], screen: Console) -> None:
     if "relay" in found:
         relay = found["relay"]
         link = f"{relay['mbit_per_second']} Mbit/s, round trip {relay['round_trip_ms']} ms by {relay['by']}"
-    screen.print(f"psi, {learn}: seconds, median [lowest, highest]\nlink: {link}\n", markup=False)
+    files = "" if found["files"] == "csv" else f", {found['files']} files"
+    screen.print(f"psi, {learn}{files}: seconds, median [lowest, highest]\nlink: {link}\n", markup=False)
     measured = found.get("series") or [found]
     grid = _grid(["rows", "", "seconds", "runs", "bytes/row", "peak MB", "CPU s", "ratio"])
     for one in measured:
