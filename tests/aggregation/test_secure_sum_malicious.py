@@ -369,6 +369,13 @@ def test_one_clients_bad_key_is_no_trouble_of_the_others(field: str) -> None:
     np.testing.assert_array_equal(cast.round.total(), cast.sum(cast.names[:4]))
 
 
+def test_a_pin_that_anybody_can_sign_for() -> None:
+    cast = Cast.make(3)
+    for pin, message in (("ed25519:" + bytes(32).hex(), "anybody can sign"), ("c001", "lower-case hex digits")):
+        with pytest.raises(InputError, match=message):
+            Client("c000", cast.parameters, cast.pins | {"c001": pin}, cast.keys["c000"].sign, Rounds())
+
+
 def test_a_roster_as_it_should_be() -> None:
     roster_with(lambda entries, _: entries)
     roster_with(lambda entries, _: entries[:4])

@@ -39,6 +39,7 @@ from fusion.aggregation.masked.messages import (
 )
 from fusion.aggregation.masked.parameters import Parameters
 from fusion.aggregation.masked.rounds import ACCEPTED, ANSWERED, DEALT, KEPT, MASKED, Rounds
+from fusion.channel.identity import check_fingerprint
 from fusion.crypto.masks import KEY_BYTES, add_mask, derive, public_key, shared_secret
 from fusion.crypto.random import Source
 from fusion.crypto.sharing import SHARE_BYTES, split
@@ -93,6 +94,8 @@ class Client:
     ) -> None:
         if name not in pins or not set(pins) <= set(parameters.clients):
             raise InputError("the pinned fingerprints must be those of clients of the sum, this one included")
+        for fingerprint in pins.values():
+            check_fingerprint(fingerprint)
         if len(set(pins.values())) != len(pins):
             raise InputError("two clients are pinned with the same fingerprint; each has a key of its own")
         self.name = name
