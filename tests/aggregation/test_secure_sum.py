@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from channel.conftest import _no_thread_stays  # noqa: F401 - for every test here
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,7 @@ from fusion.aggregation.masked import Round, talk
 from fusion.aggregation.masked import sum as face
 from fusion.aggregation.masked.talk import LocalSeat
 from fusion.channel import Identity
-from fusion.errors import InputError, MismatchError, PeerAborted, TransportError
+from fusion.errors import InputError, MismatchError, PeerAborted, PeerError, TransportError
 
 # `fusion.channel.simulate` names the function, not the module
 _simulate = importlib.import_module("fusion.channel.simulate")
@@ -261,6 +262,21 @@ def test_a_client_whose_key_is_not_the_pinned_one(identities) -> None:
     assert isinstance(out["server"], TransportError)
     assert "1 of 5 clients shared their secrets" in str(out["server"])
     assert all("keys of e are not signed by its pinned identity" in str(out[name]) for name in "abcd")
+
+
+def test_a_party_that_copies_anothers_key(monkeypatch) -> None:
+    """A peer's fault, not this side's arguments: signatures would not say whose they are."""
+    key = Ed25519PrivateKey.generate()
+
+    class Same:
+        @staticmethod
+        def generate() -> Ed25519PrivateKey:
+            return key
+
+    monkeypatch.setattr(face, "Ed25519PrivateKey", Same)
+    for result in outcomes(everybody("abc")).values():
+        assert isinstance(result, PeerError)
+        assert "announced the same key" in str(result)
 
 
 # Parties that leave

@@ -300,6 +300,11 @@ class _Call:
         for error in in_parallel({name: partial(meet, peer) for name, peer in self.peers.items()}).values():
             if error is not None and not gone(error):
                 raise error
+        owners = {_fingerprint(key.public_key().public_bytes_raw()): self.peers.name}
+        for name, fingerprint in met.items():
+            other = owners.setdefault(fingerprint, name)
+            if other != name:
+                raise PeerError(f"{name} and {other} announced the same key; one of them sent a copy")
         return met
 
     def _host(
