@@ -117,6 +117,8 @@ class Client:
     def state(self) -> bytes:
         """Everything this client must keep between messages: **secret**, for a place that only its owner can read.
 
+        With it the masks of every round of the run can be made again, past ones too: delete it after the last.
+
         Raises
         ------
         InputError
