@@ -7,12 +7,19 @@
 
 #include "cpu.h"
 #include "hashing.h"
+#include "rlwe.h"
 #include "variants.h"
 
 #define N 70
 
 static uint8_t uniform[64 * N], points[FUSION_POINT_BYTES * N], others[FUSION_POINT_BYTES * N], encodings[32 * N];
 static uint8_t scalars[32 * N], valid[N], out[64 * N];
+
+/* Lattices: what is sampled, encoded, transformed, rounded and decoded is secret; the sizes and the primes are not. */
+enum { LIMBS = 2, DEGREE = 4096, WORDS = LIMBS * DEGREE };
+static const uint64_t PRIMES[LIMBS] = {1125899906826241, 1125899906629633};
+static uint64_t roots[LIMBS][4 * DEGREE], residues[WORDS], product[WORDS], message[DEGREE];
+static int64_t small[DEGREE];
 
 static void hide(void *p, size_t n) { VALGRIND_MAKE_MEM_UNDEFINED(p, n); }
 static void show(void *p, size_t n) { VALGRIND_MAKE_MEM_DEFINED(p, n); }
@@ -61,6 +68,31 @@ int main(int argc, char **argv)
     gf128->scale(out, out, scalars, 2 * N);
     gf128->scale_add(out, uniform, scalars, 2 * N);
     show(out, sizeof out);
+
+    fusion_modulus moduli[LIMBS];
+    for (int l = 0; l < LIMBS; l++) fusion_modulus_init(&moduli[l], roots[l], PRIMES[l], DEGREE);
+    const fusion_ntt *ntt = &fusion_ntt_portable;
+    /* any constants will do, as they are not secret: only which operations run depends on none of them */
+    fusion_scale scale = {.t = 1 << 20, .half = 1 << 19, .one = 1ULL << 44, .bits = 40};
+    for (int l = 0; l < LIMBS; l++) scale.t_inverse[l] = scale.garner[l][0] = scale.power[l] = scale.t_residue[l] = 3;
+    hide(round_keys, sizeof round_keys);
+    fusion_rlwe_ternary(aes, small, round_keys, DEGREE, 0, 1);
+    fusion_rlwe_lift(residues, small, moduli, LIMBS, 1);
+    ntt->forward(residues, moduli, LIMBS, 1);
+    fusion_rlwe_error(aes, small, round_keys, DEGREE, 0, 1);
+    hide(message, sizeof message);
+    fusion_rlwe_encode(product, message, small, &scale, moduli, LIMBS, 1);
+    ntt->forward(product, moduli, LIMBS, 1);
+    ntt->multiply(product, product, 1, residues, 0, 1, moduli, LIMBS, 1);
+    ntt->add(product, product, residues, moduli, LIMBS, 1);
+    ntt->subtract(product, residues, product, moduli, LIMBS, 1);
+    ntt->inverse(product, moduli, LIMBS, 1);
+    fusion_rlwe_flood(aes, product, round_keys, 90, moduli, LIMBS, 0, 1);
+    fusion_rlwe_decode(message, product, &scale, moduli, LIMBS, 1);
+    fusion_rlwe_switch(message, product, &scale, moduli, LIMBS, 1);
+    fusion_rlwe_round(message, &scale, DEGREE);
+    fusion_rlwe_reduce(residues, message, moduli, LIMBS, 1);
+    fusion_rlwe_join(message, residues, 3, 3, moduli, 1);
     printf("done\n");
     return 0;
 }

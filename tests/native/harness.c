@@ -11,7 +11,9 @@
 #include "aes.h"
 #include "gf128.h"
 #include "hashing.h"
+#include "ntt.h"
 #include "okvs.h"
+#include "rlwe.h"
 #include "sha512.h"
 #include "variants.h"
 
@@ -328,6 +330,140 @@ static void run_okvs(const block *f)
     }
 }
 
+/* --- lattices; words are 8 bytes, little-endian, as on every machine that runs the sanitisers --- */
+
+typedef struct {
+    fusion_modulus moduli[NTT_MAX_LIMBS];
+    uint64_t *roots[NTT_MAX_LIMBS];
+    size_t limbs, n;
+} ring;
+
+/* From N (2 bytes) and PRIMES. */
+static ring ring_of(block n, block primes)
+{
+    ring r = {.limbs = primes.size / 8, .n = (size_t)n.bytes[0] << 8 | n.bytes[1]};
+    for (size_t l = 0; l < r.limbs; l++) {
+        uint64_t p;
+        memcpy(&p, primes.bytes + 8 * l, 8);
+        r.roots[l] = malloc(32 * r.n);
+        if (!r.roots[l]) fail("out of memory");
+        fusion_modulus_init(&r.moduli[l], r.roots[l], p, r.n);
+    }
+    return r;
+}
+
+static void free_ring(ring *r)
+{
+    for (size_t l = 0; l < r->limbs; l++) free(r->roots[l]);
+}
+
+static block copy(block b)
+{
+    block c = allocate(b.size);
+    if (b.size) memcpy(c.bytes, b.bytes, b.size);
+    return c;
+}
+
+static uint64_t *at(block b) { return (uint64_t *)(void *)b.bytes; }
+
+/* ntt N PRIMES A B PRODUCT SUM DIFFERENCE, PRODUCT one of polynomials, and also summed with itself */
+static void run_ntt(const block *f)
+{
+    ring r = ring_of(f[0], f[1]);
+    size_t rows = f[2].size / (8 * r.limbs * r.n);
+    const fusion_ntt *ops;
+    for (int i = 0; (ops = fusion_ntt_variant(i)); i++) {
+        block a = copy(f[2]), b = copy(f[3]), out = allocate(f[2].size), twice = allocate(f[2].size / rows);
+        block sum = allocate(f[2].size), difference = allocate(f[2].size), pairs = allocate(2 * twice.size);
+        ops->add(at(sum), at(a), at(b), r.moduli, r.limbs, rows);
+        expect("ntt add", sum, f[5]);
+        ops->subtract(at(difference), at(a), at(b), r.moduli, r.limbs, rows);
+        expect("ntt subtract", difference, f[6]);
+        ops->forward(at(a), r.moduli, r.limbs, rows);
+        ops->forward(at(b), r.moduli, r.limbs, rows);
+        ops->multiply(at(out), at(a), 1, at(b), 1, 1, r.moduli, r.limbs, rows);
+        ops->inverse(at(out), r.moduli, r.limbs, rows);
+        block doubled = allocate(twice.size);
+        ops->add(at(doubled), at(out), at(out), r.moduli, r.limbs, 1);
+        expect("ntt product", out, f[4]);
+        for (int k = 0; k < 2; k++) memcpy(pairs.bytes + k * twice.size, a.bytes, twice.size);
+        block same = allocate(2 * twice.size);
+        for (int k = 0; k < 2; k++) memcpy(same.bytes + k * twice.size, b.bytes, twice.size);
+        ops->multiply(at(twice), at(pairs), 0, at(same), 2, 2, r.moduli, r.limbs, 1);
+        ops->inverse(at(twice), r.moduli, r.limbs, 1);
+        expect("ntt inner", twice, doubled);
+        free(doubled.bytes), free(pairs.bytes), free(same.bytes), free(a.bytes), free(b.bytes);
+    }
+    free_ring(&r);
+}
+
+/* samples KEY N PRIMES UNIFORM TERNARY ERROR BITS(1 byte) FLOOD: row 1 of each stream, FLOOD added to zeros */
+static void run_samples(const block *f)
+{
+    ring r = ring_of(f[1], f[2]);
+    uint8_t round_keys[AES128_ROUND_KEYS];
+    fusion_aes128_expand(round_keys, f[0].bytes);
+    const fusion_aes *aes;
+    for (int i = 0; (aes = fusion_aes_variant(i)); i++) {
+        block uniform = allocate(f[3].size), ternary = allocate(f[4].size), error = allocate(f[5].size);
+        block flooded = allocate(f[7].size);
+        fusion_rlwe_uniform(aes, at(uniform), round_keys, r.moduli, r.limbs, 1, 1);
+        expect("uniform", uniform, f[3]);
+        fusion_rlwe_ternary(aes, (int64_t *)at(ternary), round_keys, r.n, 1, 1);
+        expect("ternary", ternary, f[4]);
+        fusion_rlwe_error(aes, (int64_t *)at(error), round_keys, r.n, 1, 1);
+        expect("error", error, f[5]);
+        memset(flooded.bytes, 0, flooded.size);
+        fusion_rlwe_flood(aes, at(flooded), round_keys, f[6].bytes[0], r.moduli, r.limbs, 1, 1);
+        expect("flood", flooded, f[7]);
+    }
+    free_ring(&r);
+}
+
+/* scales N PRIMES SCALE M E ENCODED DECODED SWITCHED LIFTED REDUCED, what is read back being ENCODED, M and E */
+static void run_scales(const block *f)
+{
+    ring r = ring_of(f[0], f[1]);
+    fusion_scale scale;
+    memcpy(&scale, f[2].bytes, sizeof scale);
+    block encoded = allocate(f[5].size), decoded = allocate(f[6].size), switched = allocate(f[7].size);
+    block lifted = allocate(f[8].size), reduced = allocate(f[9].size);
+    fusion_rlwe_encode(at(encoded), at(f[3]), (const int64_t *)at(f[4]), &scale, r.moduli, r.limbs, 1);
+    expect("encode", encoded, f[5]);
+    fusion_rlwe_decode(at(decoded), at(f[5]), &scale, r.moduli, r.limbs, 1);
+    expect("decode", decoded, f[6]);
+    fusion_rlwe_switch(at(switched), at(f[5]), &scale, r.moduli, r.limbs, 1);
+    fusion_rlwe_lift(at(lifted), (const int64_t *)at(f[4]), r.moduli, r.limbs, 1);
+    expect("lift", lifted, f[8]);
+    fusion_rlwe_reduce(at(reduced), at(f[7]), r.moduli, r.limbs, 1);
+    expect("reduce", reduced, f[9]);
+    block rounded = copy(switched);
+    fusion_rlwe_round(at(rounded), &scale, r.n);
+    expect("round", rounded, f[6]);
+    expect("switch", switched, f[7]);
+    free_ring(&r);
+}
+
+/* pack BITS(1 byte) WORDS PACKED */
+static void run_pack(const block *f)
+{
+    block packed = allocate(f[2].size), words = allocate(f[1].size);
+    fusion_rlwe_pack(packed.bytes, at(f[1]), f[0].bytes[0], f[1].size / 8);
+    expect("pack", packed, f[2]);
+    fusion_rlwe_unpack(at(words), f[2].bytes, f[0].bytes[0], f[1].size / 8);
+    expect("unpack", words, f[1]);
+}
+
+/* join N PRIMES GARNER RESIDUES WORDS, GARNER being the inverse and its ratio */
+static void run_join(const block *f)
+{
+    ring r = ring_of(f[0], f[1]);
+    block words = allocate(f[4].size);
+    fusion_rlwe_join(at(words), at(f[3]), at(f[2])[0], at(f[2])[1], r.moduli, 1);
+    expect("join", words, f[4]);
+    free_ring(&r);
+}
+
 /* Which operation a line names, and the kernel whose variants all run it. */
 static void run_operation(const char *name, const block *f)
 {
@@ -345,6 +481,9 @@ static void run_operation(const char *name, const block *f)
         {"columns", .sha256 = run_columns},          {"sha512", .sha512 = run_sha512},
         {"expand", .sha512 = run_expand},            {"aes", .blocks = run_aes},
         {"gf128", .blocks = run_gf128},              {"okvs", .blocks = run_okvs},
+        {"ntt", .blocks = run_ntt},                  {"samples", .blocks = run_samples},
+        {"scales", .blocks = run_scales},            {"pack", .blocks = run_pack},
+        {"join", .blocks = run_join},
     };
     for (size_t k = 0; k < sizeof operations / sizeof operations[0]; k++) {
         if (strcmp(name, operations[k].name)) continue;

@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 import itertools
+import math
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from reference import aes, expand, gf128, libsodium, okvs, vectors
+from fusion.kernels._native import ffi
+from reference import aes, expand, gf128, libsodium, okvs, rlwe, vectors
 from reference.ristretto255 import ORDER
+
+from fusion.kernels import ntt
+from fusion.kernels import rlwe as kernel
 
 HERE = Path(__file__).parent
 CSRC = HERE.parents[1] / "src" / "fusion" / "kernels" / "csrc"
@@ -159,11 +164,65 @@ def okvs_line(seed: bytes, bins: int, slots: int, keys: list[bytes], values: lis
     return line("okvs", seed, *sizes, b"".join(keys), b"".join(values), b"".join(store))
 
 
+PRIMES = (1125899906826241, 1125899906629633, 1125899905744897, 1125899905351681)
+
+
+def lattice_cases() -> Iterator[str]:
+    """Both degrees, one limb and all; the largest residues everywhere, and random ones."""
+    source = np.random.default_rng(4)
+    for n, primes in [(4096, PRIMES[:1]), (4096, (40961, 65537)), (8192, PRIMES)]:
+        ring = n.to_bytes(2, "big"), words(primes)
+        a, b = ([source.integers(0, p, n).tolist() for p in primes] for _ in range(2))
+        for x, y in [(a, b), ([[p - 1] * n for p in primes], [[0, p - 1] * (n // 2) for p in primes])]:
+            limbs = list(zip(x, y, primes, strict=True))
+            product = [[c % p for c in rlwe.product(u, v)] for u, v, p in limbs]
+            sums = [[(c + d) % p for c, d in zip(u, v, strict=True)] for u, v, p in limbs]
+            differences = [[(c - d) % p for c, d in zip(u, v, strict=True)] for u, v, p in limbs]
+            yield line("ntt", *ring, *(words(*each) for each in (x, y, product, sums, differences)))
+        key = source.bytes(16)
+        uniform = rlwe.uniform_values(key, 1, primes, n)
+        small = [f(rlwe.words(key, 1, 0), n) for f in (rlwe.ternary, rlwe.error)]
+        bits = 148 if len(primes) == 4 else 65
+        flood = rlwe.flood(rlwe.words(key, 1, 0), bits, n)
+        flooded = [[x % p for x in flood] for p in primes]
+        yield line("samples", key, *ring, words(*uniform), *map(words, small), bytes([bits]), words(*flooded))
+
+
+def scale_cases() -> Iterator[str]:
+    source, n = np.random.default_rng(5), 4096
+    for primes, t, bits in [(PRIMES[:2], 2**50, 64), (PRIMES[:1], 2**11, 37), (PRIMES, 1099511480321, 55)]:
+        q = math.prod(primes)
+        scale = kernel.scale(ntt.ring(n, primes), t, bits)
+        m, e = source.integers(0, t, n).tolist(), source.integers(-99, 99, n).tolist()
+        coefficients = rlwe.scaled(m, e, q, t)
+        switched = [rlwe.rescale(x % q, 2**bits, q) % 2**bits for x in coefficients]
+        lifted, encoded, reduced = ([[x % p for x in row] for p in primes] for row in (e, coefficients, switched))
+        assert [rlwe.rescale(x, t, 2**bits) % t for x in switched] == m
+        fields = words(m), words(e), words(*encoded), words(m), words(switched), words(*lifted), words(*reduced)
+        yield line("scales", n.to_bytes(2, "big"), words(primes), bytes(ffi.buffer(scale.native)), *fields)
+    wide = [(-1) ** i * int.from_bytes(source.bytes(9), "little") for i in range(n)]
+    residues = [[x % p for x in wide] for p in PRIMES[:2]]
+    inverse = pow(PRIMES[0], -1, PRIMES[1])
+    garner = words([inverse, 2**64 * inverse // PRIMES[1]])
+    joined = words([x % 2**64 for x in wide])
+    yield line("join", n.to_bytes(2, "big"), words(PRIMES[:2]), garner, words(*residues), joined)
+    for bits, count in itertools.product((1, 7, 8, 50, 63, 64), (0, 1, 3, 8, 13)):
+        values = [int.from_bytes(source.bytes(8), "little") >> (64 - bits) for _ in range(count)]
+        whole = sum(v << bits * i for i, v in enumerate(values))
+        yield line("pack", bytes([bits]), words(values), whole.to_bytes(-(-count * bits // 8), "little"))
+
+
+def words(*rows: Sequence[int]) -> bytes:
+    return b"".join(np.array([x % 2**64 for x in row], "<u8").tobytes() for row in rows)
+
+
 def rows_of(source: np.random.Generator, n: int) -> list[bytes]:
     return [source.bytes(16) for _ in range(n)]
 
 
-@pytest.mark.parametrize("cases", [curve_cases, hash_cases, column_cases, block_cases, okvs_cases])
+@pytest.mark.parametrize(
+    "cases", [curve_cases, hash_cases, column_cases, block_cases, okvs_cases, lattice_cases, scale_cases]
+)
 def test_kernels_are_clean_under_sanitisers(harness, tmp_path, cases):
     lines = list(cases())
     result = run(harness, tmp_path, lines)

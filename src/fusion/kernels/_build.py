@@ -77,13 +77,60 @@ ffibuilder.cdef(
     void fusion_ggm_puncture(const fusion_aes *aes, uint8_t *out, uint8_t *totals, const uint8_t *hints,
                              const uint64_t *points, const uint8_t *keys, size_t leaves, size_t depth, size_t trees);
     void fusion_ggm_place(uint8_t *out, const uint64_t *points, const uint8_t *values, size_t leaves, size_t trees);
+
+    typedef struct { uint64_t p, n; ...; } fusion_modulus;
+    void fusion_modulus_init(fusion_modulus *modulus, uint64_t *roots, uint64_t p, uint64_t n);
+    typedef struct {
+        const char *name;
+        void (*forward)(uint64_t *x, const fusion_modulus *moduli, size_t limbs, size_t rows);
+        void (*inverse)(uint64_t *x, const fusion_modulus *moduli, size_t limbs, size_t rows);
+        void (*add)(uint64_t *out, const uint64_t *a, const uint64_t *b, const fusion_modulus *moduli, size_t limbs,
+                    size_t rows);
+        void (*subtract)(uint64_t *out, const uint64_t *a, const uint64_t *b, const fusion_modulus *moduli,
+                         size_t limbs, size_t rows);
+        void (*multiply)(uint64_t *out, const uint64_t *a, size_t a_step, const uint64_t *b, size_t b_step,
+                         size_t terms, const fusion_modulus *moduli, size_t limbs, size_t rows);
+    } fusion_ntt;
+    const fusion_ntt *fusion_ntt_variant(int i);
+
+    typedef struct {
+        uint64_t t, half, one, q, q_ratio, q_inverse, q_inverse_ratio, half_q, p[4], p_ratio[4];
+        uint64_t t_residue[4], t_residue_ratio[4], t_inverse[4], t_inverse_ratio[4];
+        uint64_t garner[4][4], garner_ratio[4][4];
+        uint64_t bits, power[4], power_ratio[4], half_q_word, q_inverse_word;
+    } fusion_scale;
+    void fusion_rlwe_uniform(const fusion_aes *aes, uint64_t *out, const uint8_t *round_keys,
+                             const fusion_modulus *moduli, size_t limbs, size_t first_row, size_t rows);
+    void fusion_rlwe_ternary(const fusion_aes *aes, int64_t *out, const uint8_t *round_keys, size_t n,
+                             size_t first_row, size_t rows);
+    void fusion_rlwe_error(const fusion_aes *aes, int64_t *out, const uint8_t *round_keys, size_t n,
+                           size_t first_row, size_t rows);
+    void fusion_rlwe_flood(const fusion_aes *aes, uint64_t *x, const uint8_t *round_keys, unsigned bits,
+                           const fusion_modulus *moduli, size_t limbs, size_t first_row, size_t rows);
+    void fusion_rlwe_lift(uint64_t *out, const int64_t *x, const fusion_modulus *moduli, size_t limbs, size_t rows);
+    void fusion_rlwe_reduce(uint64_t *out, const uint64_t *x, const fusion_modulus *moduli, size_t limbs, size_t rows);
+    void fusion_rlwe_encode(uint64_t *out, const uint64_t *m, const int64_t *e, const fusion_scale *scale,
+                            const fusion_modulus *moduli, size_t limbs, size_t rows);
+    void fusion_rlwe_decode(uint64_t *out, const uint64_t *x, const fusion_scale *scale,
+                            const fusion_modulus *moduli, size_t limbs, size_t rows);
+    void fusion_rlwe_switch(uint64_t *out, const uint64_t *x, const fusion_scale *scale,
+                            const fusion_modulus *moduli, size_t limbs, size_t rows);
+    void fusion_rlwe_join(uint64_t *out, const uint64_t *x, uint64_t garner, uint64_t garner_ratio,
+                          const fusion_modulus *moduli, size_t rows);
+    void fusion_rlwe_round(uint64_t *x, const fusion_scale *scale, size_t n);
+    void fusion_rlwe_pack(uint8_t *out, const uint64_t *x, unsigned bits, size_t n);
+    void fusion_rlwe_unpack(uint64_t *out, const uint8_t *x, unsigned bits, size_t n);
+
     void fusion_excode(const fusion_aes *aes, const fusion_gf128 *field, uint8_t *x, uint8_t *scratch,
                        uint32_t *starts, const uint8_t *round_keys, const uint8_t *weights, size_t n);
     """
 )
 ffibuilder.set_source(
     "fusion.kernels._native",
-    "".join(f'#include "{name}.h"\n' for name in ("aes", "excode", "gf128", "ggm", "hashing", "okvs", "variants")),
+    "".join(
+        f'#include "{name}.h"\n'
+        for name in ("aes", "excode", "gf128", "ggm", "hashing", "ntt", "okvs", "rlwe", "variants")
+    ),
     sources=[str(path) for path in sorted(CSRC.glob("*.c"))],
     depends=[str(path) for path in sorted(CSRC.glob("*.h"))],
     include_dirs=[str(CSRC)],

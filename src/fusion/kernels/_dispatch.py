@@ -21,6 +21,7 @@ _KERNELS = {
     "ristretto255": _usable(lib.fusion_ristretto_variant),
     "sha256": _usable(lib.fusion_sha256_variant),
     "sha512": _usable(lib.fusion_sha512_variant),
+    "ntt": _usable(lib.fusion_ntt_variant),
 }
 
 
@@ -29,7 +30,7 @@ def variants(kernel: str = "ristretto255") -> tuple[str, ...]:
 
     Parameters
     ----------
-    kernel : {"ristretto255", "sha256", "sha512"}
+    kernel : {"ristretto255", "sha256", "sha512", "ntt"}
     """
     return tuple(_KERNELS[kernel])
 
@@ -41,7 +42,7 @@ def active(kernel: str = "ristretto255") -> str:
 
     Parameters
     ----------
-    kernel : {"ristretto255", "sha256", "sha512"}
+    kernel : {"ristretto255", "sha256", "sha512", "ntt"}
 
     Raises
     ------

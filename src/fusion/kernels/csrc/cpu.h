@@ -4,6 +4,7 @@
 
 #include "aes.h"
 #include "gf128.h"
+#include "ntt.h"
 #include "ristretto.h"
 #include "sha256.h"
 #include "sha512.h"
@@ -24,6 +25,7 @@ extern const fusion_sha256 fusion_sha256_shani;
 extern const fusion_sha512 fusion_sha512_avx2, fusion_sha512_avx512;
 extern const fusion_aes fusion_aes_aesni, fusion_aes_vaes;
 extern const fusion_gf128 fusion_gf128_aesni, fusion_gf128_vaes;
+extern const fusion_ntt fusion_ntt_ifma;
 
 /* Asks the CPU, and the operating system through it: AVX-512 needs registers that the system must save. */
 static inline int fusion_cpu_has_ifma(void)
