@@ -178,8 +178,8 @@ class VerticalGLM:
         offset: Any,
         weight: Any,
         checkpoint: str | Path | None,
-        asking: Callable[[Channel, Session, int], Asking],
-        answering: Callable[[Channel, Session, int], Answering],
+        asking: Callable[[Channel], Asking],
+        answering: Callable[[Channel], Answering],
     ) -> Self:
         if isinstance(peer, Group):
             raise InputError("two parties fit this model; pass one channel, such as group['hospital']")
@@ -206,12 +206,12 @@ class VerticalGLM:
                 )
             model = hashlib.sha256(b"fusion/learning/model/1/" + session.id).hexdigest()[:32]
             if labels is None:
-                fitted = self._feature(peer, family, x, design, theirs, model, answering(peer, session, len(x)))
+                fitted = self._feature(peer, family, x, design, theirs, model, answering(peer))
             else:
                 path = None if checkpoint is None else Path(checkpoint)
                 fit = hashlib.sha256(repr((self._announced(), ours, theirs, x.shape)).encode() + fingerprint(X))
                 fitted = self._label(
-                    peer, family, x, design, theirs, model, labels, asking(peer, session, len(x)), path, fit.hexdigest()
+                    peer, family, x, design, theirs, model, labels, asking(peer), path, fit.hexdigest()
                 )
                 if path is not None:
                     path.unlink(missing_ok=True)
