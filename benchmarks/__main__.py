@@ -1,4 +1,4 @@
-"""``python -m benchmarks kernels|channel|psi``: our figures beside the peers', from a checkout."""
+"""``python -m benchmarks kernels|channel|psi|rlwe``: our figures beside the peers', from a checkout."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
             ("kernels", "operations over arrays, one core"),
             ("channel", "what TLS between two processes carries, beside bare sockets"),
             ("psi", "set intersection between two processes, from file to file"),
+            ("rlwe", "lattice encryption, one core"),
         )
     }
     for name in ("kernels", "psi"):
@@ -72,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     add["psi"].add_argument(
         "--python", type=Path, metavar="FILE", help="the Python that makes the peers' environments (this one)"
     )
+    add["rlwe"].add_argument("--n", default="2^5", help="calls of each operation in a turn (2^5)")
+    add["rlwe"].add_argument("--against", default="", metavar="PEER", help="tenseal")
     return parser
 
 
@@ -92,6 +95,11 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         from benchmarks import channel
 
         return channel.benchmark(several[0], repeat=options.repeat)
+    if options.name == "rlwe":
+        from benchmarks import rlwe
+
+        against = _names(options.against, rlwe.PEERS, "peer")
+        return rlwe.benchmark(several[0], repeat=options.repeat, against=against)
     from benchmarks import psi
 
     protocols = _names(options.protocol, psi.PROTOCOLS, "protocol")

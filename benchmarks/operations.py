@@ -21,7 +21,7 @@ from fusion.correlations import vole
 from fusion.crypto import okvs as store
 from fusion.kernels import block, hashing, okvs, ristretto
 
-__all__ = ["NATIVE", "PUBLISHED", "Operation", "long_operations", "short_operations"]
+__all__ = ["NATIVE", "PUBLISHED", "Operation", "kernel", "long_operations", "short_operations"]
 
 NATIVE = "native"  # what has no variants
 PUBLISHED = {
@@ -159,7 +159,7 @@ def _vole(n: int, variant: str) -> None:
 
         return play
 
-    with _kernel(variant):
+    with kernel(variant):
         out = fusion.simulate(sender=role(vole.Sender), receiver=role(vole.Receiver))
     (sender, b), (_, (a, c)) = out["sender"], out["receiver"]
     some = slice(0, 1000)
@@ -168,7 +168,7 @@ def _vole(n: int, variant: str) -> None:
 
 
 @contextlib.contextmanager
-def _kernel(variant: str) -> Iterator[None]:
+def kernel(variant: str) -> Iterator[None]:
     """Let ``variant``, the fastest or the portable one, be what runs where none is named."""
     before = os.environ.pop("FUSION_KERNEL", None)
     if variant == "portable":

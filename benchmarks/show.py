@@ -25,7 +25,7 @@ def table(found: Mapping[str, Any]) -> None:
         markup=False,
         style="dim",
     )
-    {"kernels": _kernels, "channel": _channel, "psi": _psi}[found["benchmark"]](found, screen)
+    {"kernels": _kernels, "channel": _channel, "psi": _psi, "rlwe": _rlwe}[found["benchmark"]](found, screen)
 
 
 def _grid(headings: Iterable[str]) -> Table:
@@ -137,6 +137,25 @@ def _psi(found: Mapping[str, Any], screen: Console) -> None:
     notes = {name: told["note"] for one in measured for name, told in one["peers"].items()}
     for name, note in notes.items():
         screen.print(f"\n{name}: {note}.", style="dim", markup=False)
+
+
+def _rlwe(found: Mapping[str, Any], screen: Console) -> None:
+    contenders = {**found["fusion"]["variants"], **found["peers"]}
+    peer = found["peers"].get("tenseal")
+    screen.print(
+        f"rlwe at degree {found['degree']:,}, one core: milliseconds a call, median [lowest, highest]\n", markup=False
+    )
+    names = [f"tenseal {told['version']}" if told is peer else f"fusion, {name}" for name, told in contenders.items()]
+    grid = _grid(["", *names, "ratio"])
+    for operation in _in_order([list(told["operations"]) for told in contenders.values()]):
+        cells = [told["operations"].get(operation) for told in contenders.values()]
+        ratio = peer["operations"].get(operation, {}).get("ratio") if peer else None
+        shown = ["" if cell is None else _with_spread(cell["milliseconds"], cell["spread"]) for cell in cells]
+        grid.add_row(operation, *shown, _ratio(ratio))
+    for kind in _in_order([list(told["bytes"]) for told in contenders.values()]):
+        sizes = [told["bytes"].get(kind) for told in contenders.values()]
+        grid.add_row(f"{kind}, bytes", *("" if size is None else f"{size:,}" for size in sizes))
+    screen.print(grid)
 
 
 def _phases(parties: Mapping[str, Mapping[str, float]]) -> Table:

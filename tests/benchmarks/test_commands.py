@@ -137,6 +137,19 @@ def test_kernels() -> None:
             assert measured["milliseconds"] == pytest.approx(measured["microseconds"], rel=1e-3)  # 1000 rows
 
 
+def test_rlwe() -> None:
+    found = result("rlwe", "--n", "2")
+    assert list(found) == ["benchmark", "protocol", "n", "degree", "machine", "fusion", "peers"]
+    assert list(found["fusion"]["variants"]) == list(kernels.variants("ntt"))
+    for told in found["fusion"]["variants"].values():
+        assert {"encrypt", "encrypt_secret", "product", "product_kept", "respond", "open"} < set(told["operations"])
+        for measured in told["operations"].values():
+            low, high = measured["spread"]
+            assert 0 <= low <= measured["milliseconds"] <= high
+        assert told["bytes"]["seeded"] < 0.51 * told["bytes"]["pair"]
+        assert told["bytes"]["response"] < 66_000
+
+
 def test_channel() -> None:
     found = result("channel", "--n", "300000")
     assert list(found) == ["benchmark", "protocol", "n", "machine", "fusion", "peers"]

@@ -140,13 +140,13 @@ def test_the_worst_case_by_hand():
     m = [5] * n
     for sign in (1, -1):
         step = q * 5 // t
-        c0 = elements(p, [[step + sign * p.public_noise] * n] * 3)
+        c0 = elements(p, [[step + sign * (p.public_noise - 1)] * n] * 3)
         fresh = rlwe.Ciphertexts(p, secret.public.id, c0, np.zeros_like(c0), p.public_noise)
         w = np.full((1, 3, n), p.multiplier)
         total = fresh.inner(rlwe.prepare(p, w))
         exact = [3 * x % t for x in twin.product(m, w[0, 0].tolist())]
         found = noise_of(secret, total, np.array([exact], np.uint64))[0]
-        # but for what the rounding of q m / t takes
+        # the last one in each is for the rounding of q m / t
         assert p.sum_noise * 0.999 < sign * found[n - 1] <= p.sum_noise == total.noise
         assert secret.decrypt(total)[0].tolist() == exact
         responses, mask = secret.public.respond(total, [0, n - 1])

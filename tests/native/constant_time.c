@@ -87,9 +87,9 @@ int main(int argc, char **argv)
     ntt->add(product, product, residues, moduli, LIMBS, 1);
     ntt->subtract(product, residues, product, moduli, LIMBS, 1);
     ntt->inverse(product, moduli, LIMBS, 1);
-    fusion_rlwe_flood(aes, product, round_keys, 90, moduli, LIMBS, 0, 1);
+    fusion_rlwe_flood(aes, product, round_keys, 90, moduli, LIMBS, DEGREE, 0, 1);
     fusion_rlwe_decode(message, product, &scale, moduli, LIMBS, 1);
-    fusion_rlwe_switch(message, product, &scale, moduli, LIMBS, 1);
+    fusion_rlwe_switch(message, product, &scale, moduli, LIMBS, DEGREE, 1);
     fusion_rlwe_round(message, &scale, DEGREE);
     fusion_rlwe_reduce(residues, message, moduli, LIMBS, 1);
     fusion_rlwe_join(message, residues, 3, 3, moduli, 1);

@@ -414,7 +414,7 @@ static void run_samples(const block *f)
         fusion_rlwe_error(aes, (int64_t *)at(error), round_keys, r.n, 1, 1);
         expect("error", error, f[5]);
         memset(flooded.bytes, 0, flooded.size);
-        fusion_rlwe_flood(aes, at(flooded), round_keys, f[6].bytes[0], r.moduli, r.limbs, 1, 1);
+        fusion_rlwe_flood(aes, at(flooded), round_keys, f[6].bytes[0], r.moduli, r.limbs, r.n, 1, 1);
         expect("flood", flooded, f[7]);
     }
     free_ring(&r);
@@ -432,7 +432,7 @@ static void run_scales(const block *f)
     expect("encode", encoded, f[5]);
     fusion_rlwe_decode(at(decoded), at(f[5]), &scale, r.moduli, r.limbs, 1);
     expect("decode", decoded, f[6]);
-    fusion_rlwe_switch(at(switched), at(f[5]), &scale, r.moduli, r.limbs, 1);
+    fusion_rlwe_switch(at(switched), at(f[5]), &scale, r.moduli, r.limbs, r.n, 1);
     fusion_rlwe_lift(at(lifted), (const int64_t *)at(f[4]), r.moduli, r.limbs, 1);
     expect("lift", lifted, f[8]);
     fusion_rlwe_reduce(at(reduced), at(f[7]), r.moduli, r.limbs, 1);

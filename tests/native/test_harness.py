@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fusion.kernels._native import ffi
 from reference import aes, expand, gf128, libsodium, okvs, rlwe, vectors
 from reference.ristretto255 import ORDER
 
@@ -199,7 +198,7 @@ def scale_cases() -> Iterator[str]:
         lifted, encoded, reduced = ([[x % p for x in row] for p in primes] for row in (e, coefficients, switched))
         assert [rlwe.rescale(x, t, 2**bits) % t for x in switched] == m
         fields = words(m), words(e), words(*encoded), words(m), words(switched), words(*lifted), words(*reduced)
-        yield line("scales", n.to_bytes(2, "big"), words(primes), bytes(ffi.buffer(scale.native)), *fields)
+        yield line("scales", n.to_bytes(2, "big"), words(primes), bytes(kernel.ffi.buffer(scale.native)), *fields)
     wide = [(-1) ** i * int.from_bytes(source.bytes(9), "little") for i in range(n)]
     residues = [[x % p for x in wide] for p in PRIMES[:2]]
     inverse = pow(PRIMES[0], -1, PRIMES[1])

@@ -116,14 +116,46 @@ def inverse(ring: Ring, x: Words, *, threads: int | None = None, variant: str | 
     _in_place(operations(variant, "ntt").inverse, ring, x, threads)
 
 
-def add(ring: Ring, a: Words, b: Words, *, threads: int | None = None, variant: str | None = None) -> Words:
-    """Sums, row by row, of two arrays of equal shape."""
-    return _pairwise(operations(variant, "ntt").add, ring, a, b, threads)
+def add(
+    ring: Ring,
+    a: Words,
+    b: Words,
+    *,
+    out: Words | None = None,
+    threads: int | None = None,
+    variant: str | None = None,
+) -> Words:
+    """Sums, row by row.
+
+    Parameters
+    ----------
+    a, b : (rows, limbs, n) uint64
+    out : (rows, limbs, n) uint64, optional
+        Where to put them, contiguous and writable; may be `a` or `b`. None: a new array.
+
+    Returns
+    -------
+    (rows, limbs, n) uint64
+
+    Raises
+    ------
+    InputError
+        On another shape or type, or unequal lengths.
+    """
+    return _pairwise(operations(variant, "ntt").add, ring, a, b, out, threads)
 
 
-def subtract(ring: Ring, a: Words, b: Words, *, threads: int | None = None, variant: str | None = None) -> Words:
-    """Differences, row by row, of two arrays of equal shape."""
-    return _pairwise(operations(variant, "ntt").subtract, ring, a, b, threads)
+def subtract(
+    ring: Ring,
+    a: Words,
+    b: Words,
+    *,
+    out: Words | None = None,
+    threads: int | None = None,
+    variant: str | None = None,
+) -> Words:
+    """Differences, row by row; parameters, result and errors are those of `add`."""
+    return _pairwise(operations(variant, "ntt").subtract, ring, a, b, out, threads)
 
 
 def multiply(ring: Ring, a: Words, b: Words, *, threads: int | None = None, variant: str | None = None) -> Words:
@@ -205,11 +237,11 @@ def _in_place(operation: Any, ring: Ring, x: Words, threads: int | None) -> None
     split(lambda i, j: operation(words(rows[i:j]), ring.moduli, ring.limbs, j - i), len(rows), threads=threads, grain=1)
 
 
-def _pairwise(operation: Any, ring: Ring, a: Words, b: Words, threads: int | None) -> Words:
+def _pairwise(operation: Any, ring: Ring, a: Words, b: Words, out: Words | None, threads: int | None) -> Words:
     left, right = elements(ring, a, "a"), elements(ring, b, "b")
-    if len(left) != len(right):
+    out = ring.empty(len(left)) if out is None else in_place(ring, out, "out")
+    if len(left) != len(right) or len(left) != len(out):
         raise InputError(f"the arrays must have equal length, not {len(left)} and {len(right)}")
-    out = np.empty_like(left)
     split(
         lambda i, j: operation(words(out[i:j]), words(left[i:j]), words(right[i:j]), ring.moduli, ring.limbs, j - i),
         len(left),

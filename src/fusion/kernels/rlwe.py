@@ -20,7 +20,7 @@ from fusion.errors import InputError
 from fusion.kernels import block
 from fusion.kernels._native import ffi, lib
 from fusion.kernels._rows import Bytes, pointer, split
-from fusion.kernels.ntt import Ring, Words, elements, in_place, words
+from fusion.kernels.ntt import Ring, Words, elements, words
 
 Integers = NDArray[np.int64]
 
@@ -121,8 +121,8 @@ def flood(ring: Ring, x: Words, key: bytes, bits: int, *, threads: int | None = 
 
     Parameters
     ----------
-    x : (rows, limbs, n) uint64
-        Coefficients, contiguous and writable.
+    x : (rows, limbs, k) uint64
+        Any k coefficients of each polynomial, contiguous and writable.
     bits : int
         1 to 256.
 
@@ -131,12 +131,16 @@ def flood(ring: Ring, x: Words, key: bytes, bits: int, *, threads: int | None = 
     InputError
         On another shape, type or number of bits.
     """
-    rows = in_place(ring, x, "x")
+    rows = _coefficients(ring, x)
+    if rows is not x or not rows.flags.writeable:
+        raise InputError("x must be a contiguous array that can be written")
     if not 1 <= bits <= MAX_FLOOD_BITS:
         raise InputError(f"noise has 1 to {MAX_FLOOD_BITS} bits, not {bits}")
     aes, round_keys = block.operations(None).aes, block.expand_key(key)
     split(
-        lambda i, j: lib.fusion_rlwe_flood(aes, words(rows[i:j]), round_keys, bits, ring.moduli, ring.limbs, i, j - i),
+        lambda i, j: lib.fusion_rlwe_flood(
+            aes, words(rows[i:j]), round_keys, bits, ring.moduli, ring.limbs, rows.shape[2], i, j - i
+        ),
         len(rows),
         threads=threads,
         grain=1,
@@ -204,19 +208,37 @@ def encode(ring: Ring, scale: Scale, m: Words, e: Integers, *, threads: int | No
 
 def decode(ring: Ring, scale: Scale, x: Words, *, threads: int | None = None) -> Words:
     """t/q times the coefficients `x`, (rows, limbs, n), to the nearest integer modulo t; (rows, n) uint64."""
-    return _rescale(lib.fusion_rlwe_decode, ring, scale, x, threads)
-
-
-def switch(ring: Ring, scale: Scale, x: Words, *, threads: int | None = None) -> Words:
-    """2^bits/q times the coefficients `x`, (rows, limbs, n), to the nearest integer modulo 2^bits; (rows, n) uint64."""
-    return _rescale(lib.fusion_rlwe_switch, ring, scale, x, threads)
-
-
-def _rescale(operation: Callable[..., None], ring: Ring, scale: Scale, x: Words, threads: int | None) -> Words:
     rows = elements(ring, x, "x")
     out = np.empty((len(rows), ring.degree), np.uint64)
     split(
-        lambda i, j: operation(words(out[i:j]), words(rows[i:j]), scale.native, ring.moduli, ring.limbs, j - i),
+        lambda i, j: lib.fusion_rlwe_decode(
+            words(out[i:j]), words(rows[i:j]), scale.native, ring.moduli, ring.limbs, j - i
+        ),
+        len(rows),
+        threads=threads,
+        grain=1,
+    )
+    return out
+
+
+def switch(ring: Ring, scale: Scale, x: Words, *, threads: int | None = None) -> Words:
+    """2^bits/q times any k coefficients of each row, to the nearest integer modulo 2^bits.
+
+    Parameters
+    ----------
+    x : (rows, limbs, k) uint64
+
+    Returns
+    -------
+    (rows, k) uint64
+    """
+    rows = _coefficients(ring, x)
+    n = rows.shape[2]
+    out = np.empty((len(rows), n), np.uint64)
+    split(
+        lambda i, j: lib.fusion_rlwe_switch(
+            words(out[i:j]), words(rows[i:j]), scale.native, ring.moduli, ring.limbs, n, j - i
+        ),
         len(rows),
         threads=threads,
         grain=1,
@@ -296,6 +318,12 @@ def unpack(data: bytes | Bytes, bits: int, n: int) -> Words:
 def packed_bytes(n: int, bits: int) -> int:
     """Length of what `pack` returns for n words."""
     return -(-n * bits // 8)
+
+
+def _coefficients(ring: Ring, x: object) -> Words:
+    if not isinstance(x, np.ndarray) or x.dtype != np.uint64 or x.ndim != 3 or x.shape[1] != ring.limbs:
+        raise InputError(f"x must be a numpy array of uint64 of shape (rows, {ring.limbs}, k)")
+    return np.ascontiguousarray(x)
 
 
 def _polynomials(ring: Ring, x: object, dtype: type, what: str) -> NDArray[Any]:

@@ -115,10 +115,11 @@ class Share:
         secret = self._secret[:, : len(p.primes)]
         x = ntt.multiply(p.ring, ciphertexts.c1, secret, threads=threads)
         ntt.inverse(p.ring, x, threads=threads)
-        kernel.flood(p.ring, x, stream_key(b"flood", draw_seed(source)), p.flood_bits, threads=threads)
-        switched = kernel.switch(p.ring, _scale(p), x, threads=threads)
-        wipe(x)
-        return switched[:, chosen]
+        shown = np.take(x, chosen, axis=2)
+        kernel.flood(p.ring, shown, stream_key(b"flood", draw_seed(source)), p.flood_bits, threads=threads)
+        part = kernel.switch(p.ring, _scale(p), shown, threads=threads)
+        wipe(x, shown)
+        return part
 
     def wipe(self) -> None:
         """Clear the share; it does nothing afterwards."""
@@ -181,7 +182,7 @@ def open_shares(
         raise PeerError(f"a part of a decryption is no uint64 of shape {shape}")
     c0 = ciphertexts.c0.copy()
     ntt.inverse(p.ring, c0, threads=threads)
-    phase = kernel.switch(p.ring, _scale(p), c0, threads=threads)[:, chosen]
+    phase = kernel.switch(p.ring, _scale(p), np.take(c0, chosen, axis=2), threads=threads)
     for part in parts:
         phase = phase + part  # modulo 2^64
     return kernel.round_words(_scale(p), phase)

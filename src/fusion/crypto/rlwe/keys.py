@@ -80,7 +80,8 @@ class PublicKey:
         errors = kernel.error(p.degree, stream_key(b"error", seed), 2 * len(plain), threads=threads)
         e0 = encoded(p, plain, errors[: len(plain)], threads=threads)
         e1 = transformed(p, errors[len(plain) :], threads=threads)
-        c0, c1 = ntt.add(p.ring, c0, e0, threads=threads), ntt.add(p.ring, c1, e1, threads=threads)
+        ntt.add(p.ring, c0, e0, out=c0, threads=threads)
+        ntt.add(p.ring, c1, e1, out=c1, threads=threads)
         wipe(e0, e1, errors)
         return Ciphertexts(p, self.id, c0, c1, p.public_noise)
 
@@ -139,14 +140,15 @@ class PublicKey:
         message = np.zeros((rows, p.degree), np.uint64)
         message[:, chosen] = residues(p, mask)
         fresh = self.encrypt(message, source=source, threads=threads)
-        c0 = ntt.add(p.ring, ciphertexts.c0, fresh.c0, threads=threads)
-        c1 = ntt.add(p.ring, ciphertexts.c1, fresh.c1, threads=threads)
+        c0 = ntt.add(p.ring, ciphertexts.c0, fresh.c0, out=fresh.c0, threads=threads)
+        c1 = ntt.add(p.ring, ciphertexts.c1, fresh.c1, out=fresh.c1, threads=threads)
         ntt.inverse(p.ring, c0, threads=threads)
         ntt.inverse(p.ring, c1, threads=threads)
-        kernel.flood(p.ring, c0, stream_key(b"flood", draw_seed(source)), p.flood_bits, threads=threads)
-        switched = [kernel.switch(p.ring, p.scale, x, threads=threads) for x in (c0, c1)]
-        wipe(message, c0, c1)
-        return Responses(p, self.id, tuple(chosen.tolist()), switched[0][:, chosen], switched[1]), mask
+        shown = np.take(c0, chosen, axis=2)
+        kernel.flood(p.ring, shown, stream_key(b"flood", draw_seed(source)), p.flood_bits, threads=threads)
+        switched = [kernel.switch(p.ring, p.scale, x, threads=threads) for x in (shown, c1)]
+        wipe(message, c0, c1, shown)
+        return Responses(p, self.id, tuple(chosen.tolist()), *switched), mask
 
     def to_bytes(self) -> bytes:
         """What travels: id of the parameters, seed, and b, 50 bits a residue."""
@@ -189,9 +191,9 @@ class SecretKey:
         errors = kernel.error(p.degree, stream_key(b"error", seed), len(plain), threads=threads)
         e = encoded(p, plain, errors, threads=threads)
         c1 = kernel.uniform(p.ring, stream_key(b"ciphertexts", public), len(plain), threads=threads)
-        product = ntt.multiply(p.ring, c1, self._values(), threads=threads)
-        c0 = ntt.subtract(p.ring, e, product, threads=threads)
-        wipe(e, product, errors)
+        c0 = ntt.multiply(p.ring, c1, self._values(), threads=threads)
+        ntt.subtract(p.ring, e, c0, out=c0, threads=threads)
+        wipe(e, errors)
         return Ciphertexts(p, self.public.id, c0, c1, p.secret_noise, public)
 
     def decrypt(self, ciphertexts: Ciphertexts, *, threads: int | None = None) -> Words:
@@ -200,7 +202,7 @@ class SecretKey:
         if ciphertexts.key_id != self.public.id or ciphertexts.parameters != p:
             raise InputError("the ciphertexts are under another key")
         x = ntt.multiply(p.ring, ciphertexts.c1, self._values(), threads=threads)
-        x = ntt.add(p.ring, x, ciphertexts.c0, threads=threads)
+        ntt.add(p.ring, x, ciphertexts.c0, out=x, threads=threads)
         ntt.inverse(p.ring, x, threads=threads)
         return kernel.decode(p.ring, p.scale, x, threads=threads)
 
@@ -270,7 +272,7 @@ def draw_pair(parameters: Parameters, seed: bytes, source: Source) -> tuple[Word
     e = transformed(p, kernel.error(p.degree, stream_key(b"key error", own), 1), threads=1)
     product = ntt.multiply(p.ring, _public_a(p, seed), secret[:, : len(p.primes)])
     b = ntt.subtract(p.ring, e, product)
-    wipe(small, e, product)
+    wipe(small, e, product)  # the product alone would give the secret away
     return secret, b
 
 

@@ -22,9 +22,9 @@ void fusion_rlwe_ternary(const fusion_aes *aes, int64_t *out, const uint8_t *rou
 void fusion_rlwe_error(const fusion_aes *aes, int64_t *out, const uint8_t *round_keys, size_t n, size_t first_row,
                        size_t rows);
 /* Adds an integer uniform in [-2^(bits - 1), 2^(bits - 1)) to every coefficient, from four words each, the lowest
- * first; 1 to 256 bits. */
+ * first; 1 to 256 bits. Here, and in fusion_rlwe_switch, polynomials may be some of their coefficients, any `n`. */
 void fusion_rlwe_flood(const fusion_aes *aes, uint64_t *x, const uint8_t *round_keys, unsigned bits,
-                       const fusion_modulus *moduli, size_t limbs, size_t first_row, size_t rows);
+                       const fusion_modulus *moduli, size_t limbs, size_t n, size_t first_row, size_t rows);
 
 /* Residues of integers x with |x| below every p. */
 void fusion_rlwe_lift(uint64_t *out, const int64_t *x, const fusion_modulus *moduli, size_t limbs, size_t rows);
@@ -56,7 +56,7 @@ void fusion_rlwe_decode(uint64_t *out, const uint64_t *x, const fusion_scale *sc
                         size_t limbs, size_t rows);
 /* 2^bits/q times coefficients, rounded to the nearest, modulo 2^bits. */
 void fusion_rlwe_switch(uint64_t *out, const uint64_t *x, const fusion_scale *scale, const fusion_modulus *moduli,
-                        size_t limbs, size_t rows);
+                        size_t limbs, size_t n, size_t rows);
 /* Integers of less than 80 bits from their residues modulo two primes of 49 bits at least, modulo 2^64. */
 void fusion_rlwe_join(uint64_t *out, const uint64_t *x, uint64_t garner, uint64_t garner_ratio,
                       const fusion_modulus *moduli, size_t rows);

@@ -95,9 +95,8 @@ void fusion_rlwe_error(const fusion_aes *aes, int64_t *out, const uint8_t *round
 enum { FLOOD_WORDS = 4 };
 
 void fusion_rlwe_flood(const fusion_aes *aes, uint64_t *x, const uint8_t *round_keys, unsigned bits,
-                       const fusion_modulus *moduli, size_t limbs, size_t first_row, size_t rows)
+                       const fusion_modulus *moduli, size_t limbs, size_t n, size_t first_row, size_t rows)
 {
-    const size_t n = moduli->n;
     uint64_t mask[FLOOD_WORDS], offset[NTT_MAX_LIMBS];
     for (unsigned j = 0; j < FLOOD_WORDS; j++)
         mask[j] = bits >= 64 * (j + 1) ? ~0ULL : bits > 64 * j ? (1ULL << (bits - 64 * j)) - 1 : 0;

@@ -38,12 +38,12 @@ void fusion_rlwe_encode(uint64_t *out, const uint64_t *m, const int64_t *e, cons
 
 /* The mixed radix digits of y = (m x + (q - 1) / 2) mod q: y = d0 + p0 (d1 + p1 (d2 + p2 d3)), Garner's way.
  * floor((m x + (q - 1) / 2) / q), which is m x / q rounded, is ((q - 1) / 2 - y) / q modulo m. */
-static inline void digits_of(uint64_t *d, const uint64_t *x, const uint64_t *m, const uint64_t *m_ratio,
+static inline void digits_of(uint64_t *d, const uint64_t *x, size_t n, const uint64_t *m, const uint64_t *m_ratio,
                              const fusion_scale *scale, const fusion_modulus *moduli, size_t limbs)
 {
     for (size_t l = 0; l < limbs; l++) {
         const uint64_t p = moduli[l].p;
-        uint64_t y = less(times_exact(x[l * moduli->n], m[l], m_ratio[l], p) + (p - 1) / 2, p);
+        uint64_t y = less(times_exact(x[l * n], m[l], m_ratio[l], p) + (p - 1) / 2, p);
         /* digits of other primes are below 2 p */
         for (size_t k = 0; k < l; k++)
             y = times_exact(y + 2 * p - d[k], scale->garner[l][k], scale->garner_ratio[l][k], p);
@@ -59,7 +59,7 @@ void fusion_rlwe_decode(uint64_t *out, const uint64_t *x, const fusion_scale *sc
     for (size_t r = 0; r < rows; r++, x += limbs * n, out += n)
         for (size_t k = 0; k < n; k++) {
             uint64_t d[NTT_MAX_LIMBS], y = 0;
-            digits_of(d, x + k, scale->t_residue, scale->t_residue_ratio, scale, moduli, limbs);
+            digits_of(d, x + k, n, scale->t_residue, scale->t_residue_ratio, scale, moduli, limbs);
             for (size_t l = limbs; l-- > 0;)
                 y = less(times_exact(y, scale->p[l], scale->p_ratio[l], t) + times_exact(d[l], 1, scale->one, t), t);
             out[k] = times_exact(scale->half_q + t - y, scale->q_inverse, scale->q_inverse_ratio, t);
@@ -67,14 +67,13 @@ void fusion_rlwe_decode(uint64_t *out, const uint64_t *x, const fusion_scale *sc
 }
 
 void fusion_rlwe_switch(uint64_t *out, const uint64_t *x, const fusion_scale *scale, const fusion_modulus *moduli,
-                        size_t limbs, size_t rows)
+                        size_t limbs, size_t n, size_t rows)
 {
-    const size_t n = moduli->n;
     const uint64_t mask = ~0ULL >> (64 - scale->bits);
     for (size_t r = 0; r < rows; r++, x += limbs * n, out += n)
         for (size_t k = 0; k < n; k++) {
             uint64_t d[NTT_MAX_LIMBS], y = 0;
-            digits_of(d, x + k, scale->power, scale->power_ratio, scale, moduli, limbs);
+            digits_of(d, x + k, n, scale->power, scale->power_ratio, scale, moduli, limbs);
             for (size_t l = limbs; l-- > 0;) y = y * moduli[l].p + d[l];
             out[k] = ((scale->half_q_word - y) * scale->q_inverse_word) & mask;
         }
