@@ -12,7 +12,12 @@ from fusion.learning.vertical import VerticalObjective, ask_to_stop, serve
 
 from .clear import ClearAnswering, ClearAsking
 
-FAMILIES = [Family.of("gaussian", None), Family.of("poisson", None), Family.of("gamma", None), Family.of("tweedie", 1.3)]
+FAMILIES = [
+    Family.of("gaussian", None),
+    Family.of("poisson", None),
+    Family.of("gamma", None),
+    Family.of("tweedie", 1.3),
+]
 
 
 def data(family, rows=300, a=3, b=2, seed=1):
@@ -52,7 +57,7 @@ def test_two_halves_are_the_whole(family, a, b, intercept):
     def feature(peer):
         with peer.operation("test.fit"):
             peer.open(learn="both", kinds=(), rows=len(y), parameters={})
-            serve(peer, ClearAnswering(peer), family, xa, theirs=b + intercept)
+            serve(peer, ClearAnswering(peer), family, xa, theirs=b + intercept, intercept=intercept)
 
     found = fusion.simulate(label=label, feature=feature)["label"]
     expected = [pooled.gram(), *(pooled.evaluate(beta) for beta in betas), *map(pooled.fisher, betas)]

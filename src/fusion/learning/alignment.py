@@ -24,8 +24,10 @@ class AlignmentWarning(UserWarning):
 
 def fingerprint(frame: Any) -> bytes:
     """A hash of the session that paired these rows and of their order; 32 zero bytes if the index tells neither."""
-    index = frame.index if isinstance(frame, pd.DataFrame) else None
-    name = index.name if index is not None else None
+    if not isinstance(frame, pd.DataFrame):
+        return _NONE
+    index = frame.index
+    name = index.name
     if not isinstance(name, str) or not name.startswith("pair-") or not pd.api.types.is_integer_dtype(index.dtype):
         return _NONE
     numbers = np.asarray(index, dtype="<i8").tobytes()

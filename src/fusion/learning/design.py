@@ -15,6 +15,9 @@ __all__ = ["Column", "Design"]
 
 Floats = npt.NDArray[np.float64]
 
+_FEWEST = 10
+_MOST_LEVELS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -86,6 +89,27 @@ class Design:
                 parts.append((values - mean) / scale)
         return cls(tuple(frame.columns), tuple(columns), bases), _stacked(parts, len(frame))
 
+    def check_common(self, x: Floats) -> None:
+        """Refuse columns of which a sum would be one about a few rows.
+
+        Parameters
+        ----------
+        x : (n, k) floats
+            As returned by `fit`.
+
+        Raises
+        ------
+        InputError
+            When a column has one value in all but a few rows; names it.
+        """
+        for column, values in zip(self.columns, x.T, strict=True):
+            apart = len(values) - int(pd.Series(values).value_counts().iloc[0])
+            if apart < _FEWEST:
+                raise InputError(
+                    f"column {column.name!r} has one value in all but {apart} rows, so sums over it would tell about "
+                    f"those rows; at least {_FEWEST} are needed. Merge levels, or leave it out"
+                )
+
     def apply(self, frame: Any) -> Floats:
         """The same columns of another frame, (n, k).
 
@@ -153,8 +177,8 @@ def _levels(series: pd.Series[Any], name: str) -> tuple[list[str | None], str | 
     ordered = sorted(counts.index, key=lambda level: (-counts[level], level))
     if len(ordered) < 2:
         raise InputError(f"column {name!r} is constant, so it explains nothing; leave it out")
-    if len(ordered) > 100:
-        raise InputError(f"column {name!r} has {len(ordered)} levels; merge them into at most 100")
+    if len(ordered) > _MOST_LEVELS:
+        raise InputError(f"column {name!r} has {len(ordered)} levels; merge them into at most {_MOST_LEVELS}")
     return [*sorted(ordered[1:])], ordered[0]
 
 

@@ -72,16 +72,17 @@ class Family:
             raise InputError(f"power is for family='tweedie', not for {name!r}; leave it out")
         return cls(name, powers[name])
 
-    def check(self, y: Floats) -> None:
+    def check(self, y: Floats, weight: Floats) -> None:
         """Raise InputError when labels lie outside the family's range, or leave nothing to fit."""
+        counted = y[weight > 0]
         if self.power == 0:
-            if np.ptp(y) == 0:
+            if np.ptp(counted) == 0:
                 raise InputError("all labels are equal, so there is nothing to fit")
             return
         low = "above 0" if self.power == 2 else "0 or more"
         if (y < 0).any() or (self.power == 2 and (y == 0).any()):
             raise InputError(f"labels of family {self.name!r} must be {low}")
-        if not y.any():
+        if not counted.any():
             raise InputError("all labels are 0, so there is nothing to fit")
 
     @property

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,50 +10,29 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fusion.channel import Channel, Group, Session
+from fusion.channel import Channel, Group
 from fusion.errors import InputError, PeerError
 from fusion.learning import checkpoint as checkpoints
+from fusion.learning import fitted as halves
+from fusion.learning import inner_products
 from fusion.learning.alignment import check_alignment, fingerprint
 from fusion.learning.design import Design
 from fusion.learning.families import Family
+from fusion.learning.fitted import Fitted
 from fusion.learning.labels import Labels, offset_of
-from fusion.learning.objective import estimate
+from fusion.learning.objective import Estimate, Objective, estimate
 from fusion.learning.solver import State
-from fusion.learning.summary import coefficient_table, text
-from fusion.learning.vertical import (
-    Answering,
-    Asking,
-    VerticalObjective,
-    ask_to_stop,
-    receive_numbers,
-    send_numbers,
-    serve,
-)
+from fusion.learning.vertical import VerticalObjective, ask_to_stop, receive_numbers, send_numbers, serve
 
-__all__ = ["VerticalGLM"]
+__all__ = ["VerticalGLM", "solve"]
 
 Floats = npt.NDArray[np.float64]
 
+_NAME = "VerticalGLM"
 _ROWS_PER_COLUMN = 20
+_ROWS_PER_ROUND = 5
 _MOST_COLUMNS = 10_000
 _PARAMETERS = ("family", "power", "ridge", "fit_intercept", "max_rounds", "tolerance")
-
-
-@dataclass(frozen=True, slots=True)
-class _Fitted:
-    """What a party holds after a fit. The feature party knows its own coefficients and errors, and no more."""
-
-    label: bool
-    peer: str
-    model: str  # both parties have the same
-    design: Design
-    own: Floats  # of this side's standardised columns
-    errors: Floats
-    intercept: float  # of the label party: at the mean of every column of both
-    intercept_error: float  # at 0 of its own columns
-    theirs: Floats
-    their_errors: Floats
-    facts: dict[str, float]
 
 
 class VerticalGLM:
@@ -77,7 +54,7 @@ class VerticalGLM:
     max_rounds : int
         The most evaluations of the objective; each is a round between the parties.
     tolerance : float
-        Stop when a step would lower the mean half deviance by less.
+        Stop when a step would lower the deviance by less than so much of that of one rate for everybody.
 
     Notes
     -----
@@ -105,7 +82,7 @@ class VerticalGLM:
         self.fit_intercept = fit_intercept
         self.max_rounds = max_rounds
         self.tolerance = tolerance
-        self._fitted: _Fitted | None = None
+        self._fitted: Fitted | None = None
 
     def __repr__(self) -> str:
         return f"VerticalGLM({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
@@ -146,16 +123,17 @@ class VerticalGLM:
             The log of the exposure, or the offset, is added to the linear predictor; with the Gaussian family only
             the offset.
         weight : (n,) numbers, optional
-            Case weights.
+            Variance is inversely proportional to it, as to statsmodels' ``var_weights``.
         checkpoint : path, optional
             The label party writes where it stands after every round, and goes on from there if the file exists; it is
-            removed at the end.
+            removed at the end. The feature party just calls `fit` again.
 
         Raises
         ------
         InputError
-            On columns or labels that cannot be used, and with fewer than 20 rows a column: what the label party sees
-            would then say too much about single rows.
+            On columns or labels that cannot be used; with fewer rows than 20 a column and 5 for each of
+            ``max_rounds``; or when a column of the feature party is the same in all but 9 rows. What the label party
+            sees would then say too much about single rows.
         MismatchError
             When parameters, row counts or the order of rows differ.
 
@@ -163,63 +141,37 @@ class VerticalGLM:
         -----
         ConvergenceWarning, AlignmentWarning
         """
-        from fusion.learning import inner_products
-
-        return self._fit(
-            peer, X, y, exposure, offset, weight, checkpoint, inner_products.Asking, inner_products.Answering
-        )
-
-    def _fit(
-        self,
-        peer: Channel,
-        X: Any,
-        y: Any,
-        exposure: Any,
-        offset: Any,
-        weight: Any,
-        checkpoint: str | Path | None,
-        asking: Callable[[Channel], Asking],
-        answering: Callable[[Channel], Answering],
-    ) -> Self:
-        if isinstance(peer, Group):
-            raise InputError("two parties fit this model; pass one channel, such as group['hospital']")
-        with peer.operation("learning.glm.fit"):
+        channel = _channel(peer)
+        with channel.operation("learning.glm.fit"):
             family = self._checked()
-            peer.phase("reading columns")
-            design, x = (
-                Design.fit(X) if len(getattr(X, "columns", [0])) else (Design((), (), {}), np.empty((len(X), 0)))
-            )
-            labels = None if y is None else Labels.of(family, y, exposure, offset, weight, len(x))
-            if y is None and not (exposure is None and offset is None and weight is None):
-                raise InputError("exposure, offset and weight belong to the label party, which also passes y")
-            label = peer.peer if labels is None else peer.name
-            session = peer.open(learn=label, kinds=(), rows=len(x), parameters=self._announced())
-            check_alignment(peer, session, fingerprint(X))
+            channel.phase("reading columns")
+            design, x = Design.fit(X)
+            if y is None:
+                if not (exposure is None and offset is None and weight is None and checkpoint is None):
+                    raise InputError("exposure, offset, weight and checkpoint belong to the label party, who passes y")
+                design.check_common(x)
+                labels = None
+            else:
+                labels = Labels.of(family, y, exposure, offset, weight, len(x))
+            label = channel.peer if labels is None else channel.name
+            session = channel.open(learn=label, kinds=(), rows=len(x), parameters=self._announced())
+            check_alignment(channel, session, fingerprint(X))
             ours = x.shape[1] + (self.fit_intercept and labels is not None)
-            theirs = _swap_counts(peer, ours)
-            if not theirs or not ours:
-                raise InputError("one of the two sides has no column to fit; pass at least one")
-            if len(x) < _ROWS_PER_COLUMN * (ours + theirs):
-                raise InputError(
-                    f"{len(x)} rows are too few for {ours + theirs} columns: at least {_ROWS_PER_COLUMN} a column are "
-                    "needed, lest sums tell about single rows; leave columns out"
-                )
+            theirs = _swap_counts(channel, ours)
+            self._check_counts(len(x), ours, theirs)
             model = hashlib.sha256(b"fusion/learning/model/1/" + session.id).hexdigest()[:32]
             if labels is None:
-                fitted = self._feature(peer, family, x, design, theirs, model, answering(peer))
+                fitted = self._answer(channel, family, x, design, theirs, model)
             else:
                 path = None if checkpoint is None else Path(checkpoint)
-                fit = hashlib.sha256(repr((self._announced(), ours, theirs, x.shape)).encode() + fingerprint(X))
-                fitted = self._label(
-                    peer, family, x, design, theirs, model, labels, asking(peer), path, fit.hexdigest()
-                )
-                if path is not None:
-                    path.unlink(missing_ok=True)
-            peer.finish({label: self.leakage("label"), (set((peer.name, peer.peer)) - {label}).pop(): self.leakage()})
+                fitted = self._ask(channel, family, x, design, theirs, model, labels, path, fingerprint(X))
+            channel.finish(self._learned(channel, label))
+            if labels is not None and checkpoint is not None:
+                Path(checkpoint).unlink(missing_ok=True)
             self._fitted = fitted
         return self
 
-    def _label(
+    def _ask(
         self,
         peer: Channel,
         family: Family,
@@ -228,13 +180,13 @@ class VerticalGLM:
         theirs: int,
         model: str,
         labels: Labels,
-        products: Asking,
         path: Path | None,
-        fit: str,
-    ) -> _Fitted:
+        order: bytes,
+    ) -> Fitted:
+        """The label party's part."""
         objective = VerticalObjective(
             peer,
-            products,
+            inner_products.Asking(peer),
             family,
             x,
             labels.y,
@@ -243,97 +195,108 @@ class VerticalGLM:
             theirs=theirs,
             intercept=self.fit_intercept,
         )
-
-        def accepted(state: State) -> None:
-            peer.phase(f"round {state.round}: half deviance {state.loss:.6g}, about {state.decrement:.1e} to go")
-            if path is not None:
-                checkpoints.save(path, fit, state)
-
-        start, curvature = labels.start(family)
-        found = estimate(
-            family,
-            objective,
-            start=start,
-            curvature=curvature,
-            ridge=self.ridge,
-            tolerance=self.tolerance,
-            rounds=self.max_rounds,
-            resume=None if path is None else checkpoints.load(path, fit, objective.columns),
-            accepted=accepted,
-        )
-        errors = np.sqrt(np.diag(found.covariance))
+        names = [f"{peer.peer}[{i}]" for i in range(theirs)] + [column.name for column in design.columns]
+        found = solve(self, family, objective, labels, names, peer=peer, path=path, data=(x, theirs, order))
         ask_to_stop(peer, theirs)
-        send_numbers(peer, np.concatenate([found.beta[:theirs], errors[:theirs]]))
-        own = slice(theirs, theirs + x.shape[1])
-        intercept = found.beta[-1] if self.fit_intercept else 0.0
-        return _Fitted(
-            label=True,
-            peer=peer.peer,
-            model=model,
-            design=design,
-            own=found.beta[own],
-            errors=errors[own],
-            intercept=float(intercept),
-            intercept_error=_intercept_error(found.covariance[theirs:, theirs:], design) if self.fit_intercept else 0.0,
-            theirs=found.beta[:theirs],
-            their_errors=errors[:theirs],
-            facts=labels.facts(family, found, objective.columns),
+        fitted = Fitted.of_labels(
+            peer.peer, model, family, self.ridge, design, found, labels, intercept=self.fit_intercept
         )
+        send_numbers(peer, np.concatenate([fitted.theirs, fitted.their_errors]))
+        return fitted
 
-    def _feature(
-        self, peer: Channel, family: Family, x: Floats, design: Design, theirs: int, model: str, products: Answering
-    ) -> _Fitted:
+    def _answer(self, peer: Channel, family: Family, x: Floats, design: Design, theirs: int, model: str) -> Fitted:
+        """The feature party's part."""
         peer.phase(f"answering {peer.peer}")
-        serve(peer, products, family, x, theirs=theirs)
+        serve(peer, inner_products.Answering(peer), family, x, theirs=theirs, intercept=self.fit_intercept)
         told = receive_numbers(peer, 2 * x.shape[1])
-        own, errors = told[: x.shape[1]], told[x.shape[1] :]
-        if (errors < 0).any():
+        if (told[x.shape[1] :] < 0).any():
             raise PeerError(f"{peer.peer} sent standard errors below 0; check that both run the same version")
-        empty = np.empty(0)
-        return _Fitted(False, peer.peer, model, design, own, errors, 0.0, 0.0, empty, empty, {"rows": float(len(x))})
+        return Fitted.of_features(peer.peer, model, family, self.ridge, design, told, len(x))
 
     def predict(self, peer: Channel, X: Any, *, exposure: Any = None, offset: Any = None) -> Floats | None:
         """Predict means with the other party; the label party of the fit gets them, the other None.
 
         Parameters
         ----------
+        peer : Channel
         X : DataFrame or (n, k) array
-            This party's columns of the same rows as over there, none left out.
+            This party's columns of the same rows as over there, in the same order.
         exposure, offset : (n,) numbers, optional
             The label party's, as in `fit`.
+
+        Raises
+        ------
+        InputError
+            Before a fit, with another peer than in it, or on columns that the model cannot take.
+        MismatchError
+            When the other side's half is of another model, or its rows are not these.
 
         Notes
         -----
         One flight: the feature party sends its part of the linear predictor of every row, which the label party could
         compute from any prediction anyhow.
         """
-        fitted = self._known()
-        with peer.operation("learning.glm.predict"):
-            if peer.peer != fitted.peer:
-                raise InputError(f"this model was fitted with {fitted.peer!r}, not with {peer.peer!r}")
-            peer.phase("predicting")
-            x = fitted.design.apply(X) if fitted.design.sources else np.empty((len(X), 0))
-            label = peer.name if fitted.label else peer.peer
-            session = peer.open(learn=label, kinds=(), rows=len(x), parameters={"model": fitted.model})
-            check_alignment(peer, session, fingerprint(X))
+        fitted, channel = self._known(), _channel(peer)
+        with channel.operation("learning.glm.predict"):
+            if channel.peer != fitted.peer:
+                raise InputError(f"this model was fitted with {fitted.peer!r}, not with {channel.peer!r}")
+            channel.phase("predicting")
+            x = fitted.design.apply(X)
+            if not fitted.label and not (exposure is None and offset is None):
+                raise InputError("exposure and offset belong to the label party")
+            added = offset_of(fitted.family, exposure, offset, len(x))
+            label, other = (channel.name, channel.peer) if fitted.label else (channel.peer, channel.name)
+            session = channel.open(learn=label, kinds=(), rows=len(x), parameters={"model": fitted.model})
+            check_alignment(channel, session, fingerprint(X))
             z = x @ fitted.own
-            if not fitted.label:
-                if exposure is not None or offset is not None:
-                    raise InputError("exposure and offset belong to the label party")
-                send_numbers(peer, z)
-                result = None
+            means = None
+            if fitted.label:
+                z = z + receive_numbers(channel, len(x)) + (fitted.intercept or 0.0) + added
+                with np.errstate(over="ignore"):
+                    means = np.exp(z) if fitted.family.power else z
+                if not np.isfinite(means).all():
+                    raise InputError("a prediction is out of range; look for values far from those fitted on")
             else:
-                z = z + receive_numbers(peer, len(x)) + fitted.intercept
-                z = z + offset_of(self._checked(), exposure, offset, len(x))
-                result = z if self.family == "gaussian" else np.exp(z)
-            other = ({peer.name, peer.peer} - {label}).pop()
-            peer.finish(
+                send_numbers(channel, z)
+            channel.finish(
                 {
                     label: ["the other side's part of the linear predictor of every row", "a prediction for every row"],
                     other: ["how many rows were predicted"],
                 }
             )
-        return result
+        return means
+
+    def save(self, path: str | Path) -> None:
+        """Write this party's half of the model to a JSON file, which only its owner may read.
+
+        Raises
+        ------
+        InputError
+            Before a fit, or when the file cannot be written.
+        """
+        halves.save(Path(path), _NAME, self.get_params(), self._known())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote. `predict` then works with the other party's half of the same fit.
+
+        Raises
+        ------
+        InputError
+            When the file is missing, damaged, or holds something else.
+        """
+        parameters, fitted = halves.load(Path(path), _NAME)
+        if set(parameters) != set(_PARAMETERS):
+            raise InputError(f"{path} is damaged; save the model again")
+        model = cls(**parameters)
+        model._checked()
+        model._fitted = fitted
+        return model
+
+    @property
+    def facts(self) -> dict[str, float]:
+        """Figures of the fit: rows; for the label party also columns, deviance, null deviance, D2 and so on."""
+        return dict(self._known().facts)
 
     @property
     def coefficients(self) -> pd.DataFrame:
@@ -341,67 +304,146 @@ class VerticalGLM:
 
         The label party's include the intercept: at 0 of its own columns, and at the mean of the other party's.
         """
-        fitted = self._known()
-        scale = np.array([column.scale for column in fitted.design.columns])
-        names = [column.name for column in fitted.design.columns]
-        coefficients, errors = fitted.own / scale, fitted.errors / scale
-        if fitted.label and self.fit_intercept:
-            means = np.array([column.mean for column in fitted.design.columns])
-            names = ["intercept", *names]
-            coefficients = np.concatenate([[fitted.intercept - coefficients @ means], coefficients])
-            errors = np.concatenate([[fitted.intercept_error], errors])
-        return coefficient_table(names, coefficients, errors, log_link=self.family != "gaussian")
+        return self._known().coefficients
+
+    @property
+    def other_coefficients(self) -> pd.DataFrame:
+        """What the label party knows of the other party's: the same, per standard deviation of their columns."""
+        return self._known().other
 
     def summary(self) -> str:
         """The fit as text: facts, this party's coefficients, and for the label party the other's, standardised."""
-        fitted = self._known()
-        facts = {name: f"{value:,.6g}" for name, value in fitted.facts.items()}
-        power = "" if self.power is None else f"({self.power:g})"
-        blocks = {"own columns, per unit": self.coefficients}
-        notes = [f"base level of {column}: {level}" for column, level in fitted.design.bases.items()]
-        if fitted.label:
-            names = [f"{fitted.peer}[{i}]" for i in range(len(fitted.theirs))]
-            blocks[f"columns of {fitted.peer}, per standard deviation"] = coefficient_table(
-                names, fitted.theirs, fitted.their_errors, log_link=self.family != "gaussian"
-            )
-            notes.append(f"the intercept is that at the mean of the columns of {fitted.peer}")
-            if self.ridge:
-                notes.append("with a ridge, errors are those of the penalised estimate, which is biased")
-        link = "identity" if self.family == "gaussian" else "log"
-        return text(f"Generalised linear model: {self.family}{power}, {link} link", facts, blocks, notes)
+        return self._known().summary()
 
     def leakage(self, role: str = "feature") -> list[str]:
-        """What each side of a fit learns beyond its own coefficients: ``"label"`` or ``"feature"`` party."""
+        """What a side of a fit learns beyond its own coefficients: the ``"label"`` or the ``"feature"`` party."""
+        both = "how many columns and rows the other side has"
         if role == "feature":
-            return [
-                "its own coefficients and their standard errors, and its coefficients after every round",
-                "how many columns and rows the other side has",
-            ]
+            return ["its own coefficients and their standard errors, and its coefficients in every round", both]
+        if role != "label":
+            raise InputError("role must be 'label' or 'feature'")
         return [
             "all coefficients, the other side's per standard deviation of its columns",
-            "in every round, sums over all rows of the other side's columns against the residuals (the gradient)",
-            "sums of products of every two columns, unweighted and, at the end, weighted by the means (Gram and Fisher "
-            "matrices)",
-            "how many columns and rows the other side has",
+            "in every round, the sum over all rows of each of the other side's columns times the residuals (the "
+            "gradient), and the deviance",
+            "the correlations of the other side's columns among each other and with its own",
+            "the same sums of products weighted by the means (the Fisher matrix), once, at the end",
+            both,
         ]
 
-    def _known(self) -> _Fitted:
+    def _learned(self, peer: Channel, label: str) -> dict[str, list[str]]:
+        other = peer.peer if label == peer.name else peer.name
+        return {label: self.leakage("label"), other: self.leakage("feature")}
+
+    def _known(self) -> Fitted:
         if self._fitted is None:
             raise InputError("this model has not been fitted; call fit on both sides first")
         return self._fitted
 
     def _announced(self) -> dict[str, str | int]:
-        return {name: repr(value) for name, value in self.get_params().items()}
+        return {
+            "family": self.family,
+            "power": "none" if self.power is None else float(self.power).hex(),
+            "ridge": float(self.ridge).hex(),
+            "fit_intercept": int(self.fit_intercept),
+            "max_rounds": int(self.max_rounds),
+            "tolerance": float(self.tolerance).hex(),
+        }
 
     def _checked(self) -> Family:
+        """Raise InputError on parameters out of range."""
+        for name in ("ridge", "tolerance", "max_rounds", "power"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float | np.number) or (name == "power" and value is None)):
+                raise InputError(f"{name} must be a number")
         family = Family.of(self.family, self.power)
-        if not (isinstance(self.ridge, int | float) and 0 <= self.ridge < np.inf):
+        if not 0 <= self.ridge < np.inf:
             raise InputError("ridge must be a number of 0 or more")
-        if not (isinstance(self.max_rounds, int) and self.max_rounds >= 1):
-            raise InputError("max_rounds must be 1 or more")
-        if not (isinstance(self.tolerance, float) and 0 < self.tolerance < 1):
+        if not (self.max_rounds == int(self.max_rounds) and self.max_rounds >= 1):
+            raise InputError("max_rounds must be a whole number of 1 or more")
+        if not 0 < self.tolerance < 1:
             raise InputError("tolerance must lie between 0 and 1")
+        if self.fit_intercept not in (True, False):
+            raise InputError("fit_intercept must be True or False")
         return family
+
+    def _check_counts(self, rows: int, ours: int, theirs: int) -> None:
+        if not theirs or not ours:
+            raise InputError("one of the two sides has no column to fit; pass at least one")
+        needed = _ROWS_PER_COLUMN * (ours + theirs) + _ROWS_PER_ROUND * self.max_rounds
+        if rows < needed:
+            raise InputError(
+                f"{rows} rows are too few: {ours + theirs} columns need {_ROWS_PER_COLUMN} each, and max_rounds="
+                f"{self.max_rounds} {_ROWS_PER_ROUND} each, lest sums tell about single rows; leave columns out"
+            )
+
+
+def solve(
+    model: VerticalGLM,
+    family: Family,
+    objective: Objective,
+    labels: Labels,
+    names: list[str],
+    *,
+    peer: Channel | None = None,
+    path: Path | None = None,
+    data: tuple[Floats, int, bytes] | None = None,
+) -> Estimate:
+    """Fit an objective with the parameters of a model, whoever computes it.
+
+    Parameters
+    ----------
+    names : list of str
+        Of all columns but the intercept.
+    peer : Channel, optional
+        Whose phase tells of every round.
+    path, data
+        The checkpoint, and what it must have been written for: columns, the other side's number, the order of rows.
+    """
+    null, constant = labels.null(family)
+    fit = "" if data is None else _fingerprint(model, labels, *data)
+
+    def accepted(state: State) -> None:
+        if peer is not None:
+            half = state.loss * objective.weights + constant
+            peer.phase(
+                f"round {state.round}: deviance {2 * half:,.6g}, {state.decrement * objective.weights / null:.0e} of it to go"
+            )
+        if path is not None:
+            checkpoints.save(path, fit, state)
+
+    start, curvature = labels.start(family)
+    return estimate(
+        family,
+        objective,
+        start=start,
+        curvature=curvature,
+        scale=null / objective.weights,
+        noise=objective.noise * (null + abs(constant)) / objective.weights,
+        ridge=model.ridge,
+        tolerance=model.tolerance,
+        rounds=model.max_rounds,
+        names=[*names, "intercept"],
+        resume=None if path is None else checkpoints.load(path, fit, objective.columns),
+        accepted=accepted,
+    )
+
+
+def _fingerprint(model: VerticalGLM, labels: Labels, x: Floats, theirs: int, order: bytes) -> str:
+    """A hash of parameters and data, for a checkpoint: it never leaves this party."""
+    digest = hashlib.sha256(repr((model._announced(), theirs, x.shape)).encode() + order)
+    for column in (x, labels.y, labels.offset, labels.weight):
+        digest.update(np.ascontiguousarray(column).tobytes())
+    return digest.hexdigest()
+
+
+def _channel(peer: Any) -> Channel:
+    """A channel, or the only one of a group."""
+    if not isinstance(peer, Group):
+        return peer  # type: ignore[no-any-return]
+    if len(peer) != 1:
+        raise InputError("two parties fit this model; pass one channel, such as group['hospital']")
+    return peer[next(iter(peer))]
 
 
 def _swap_counts(peer: Channel, ours: int) -> int:
@@ -415,9 +457,3 @@ def _swap_counts(peer: Channel, ours: int) -> int:
     if not (theirs == int(theirs) and 0 <= theirs <= _MOST_COLUMNS):
         raise PeerError(f"{peer.peer} announced a number of columns out of range; check that both run the same version")
     return int(theirs)
-
-
-def _intercept_error(covariance: Floats, design: Design) -> float:
-    """Standard error of the intercept at 0 of our own columns; the intercept stands last in the covariance."""
-    shifts = np.array([-column.mean / column.scale for column in design.columns] + [1.0])
-    return float(np.sqrt(shifts @ covariance @ shifts))

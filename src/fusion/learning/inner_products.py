@@ -10,7 +10,7 @@ Outputs
     The label party: inner products, to a relative precision of about 2^-24 of the product of both norms.
 Protocol
     A row becomes integers by a power of two that brings its Euclidean norm to just below 2^24; by Cauchy and Schwarz
-    no inner product can then reach half the plaintext modulus 2^50. The encrypted side's integers are the coefficients
+    no inner product can then reach 2^48 but for rounding, well below half the plaintext modulus 2^50. The encrypted side's integers are the coefficients
     of polynomials, lowest first; the other side's, highest first: coefficient N - 1 of the product of two such
     polynomials is their inner product. Longer rows take several polynomials, whose products are summed.
     `columns`: the label party encrypts its rows; the feature party multiplies and answers with that one coefficient.
@@ -51,6 +51,7 @@ _NORM_BITS = 24
 _PLAIN_BITS = 50
 _DEGREE = 8192
 _AT_ONCE = 32  # rows whose products stand in memory together
+_POLYNOMIALS_AT_ONCE = 512
 _MOST_TERMS = 1 << 14
 _FRAME = 1 << 19
 _SHARE = 8
@@ -106,16 +107,12 @@ class _Link:
 
     def ciphertext_bytes(self, rows: int, length: int) -> int:
         """Length of what `encrypted` makes."""
-        return _CIPHERTEXT_HEAD + rows * _blocks(length) * self._bytes(len(self.parameters.primes) * _PRIME_BITS)
+        return _CIPHERTEXT_HEAD + rows * _blocks(length) * len(self.parameters.primes) * _DEGREE * _PRIME_BITS // 8
 
     def answer_bytes(self, count: int) -> int:
         """Length of what `answers` makes."""
-        return (
-            _RESPONSE_HEAD + self._bytes(self.parameters.switch_bits) * count + self.parameters.switch_bits // 8 * count
-        )
-
-    def _bytes(self, bits: int) -> int:
-        return _DEGREE * bits // 8
+        bits = self.parameters.switch_bits
+        return _RESPONSE_HEAD + -(-count * _DEGREE * bits // 8) + -(-count * bits // 8)
 
     def send(self, data: bytes) -> None:
         _exchange(self.peer, data, 0)
@@ -138,11 +135,10 @@ class Asking(_Link):
         self.send(self.encrypted(integers))
         scales = _exponents(self.receive(theirs * _EXPONENT), self.peer)
         found = np.empty((theirs, len(ours)))
-        for j in range(len(ours)):
-            for start, count in _batches(theirs):
-                found[start : start + count, j] = self.signed(
-                    self.opened(self.receive(self.answer_bytes(count)), count)
-                )
+        for start, count in _batches(theirs, ours.shape[1]):
+            for j in range(len(ours)):
+                opened = self.opened(self.receive(self.answer_bytes(count)), count)
+                found[start : start + count, j] = self.signed(opened)
         products: Floats = np.ldexp(found, -(scales[:, None] + exponents[None, :]))
         return products
 
@@ -154,7 +150,7 @@ class Asking(_Link):
         if len(row) != _blocks(ours.shape[1]):
             raise PeerError(f"{self.peer.peer} sent a row of another length")
         masks = []
-        for start, count in _batches(len(ours)):
+        for start, count in _batches(len(ours), ours.shape[1]):
             data, mask = self.answers(row, self.prepare(integers[start : start + count]), masked=True)
             masks.append(mask)
             self.send(data)
@@ -178,9 +174,9 @@ class Answering(_Link):
         if len(rows[0]) != _blocks(ours.shape[1]):
             raise PeerError(f"{self.peer.peer} sent rows of another length")
         self.send(exponents.astype("<i2").tobytes())
-        batches = [(count, self.prepare(integers[start : start + count])) for start, count in _batches(len(ours))]
-        for row in rows:
-            for _, prepared in batches:
+        for start, count in _batches(*ours.shape):
+            prepared = self.prepare(integers[start : start + count])
+            for row in rows:
                 self.send(self.answers(row, prepared, masked=False)[0])
 
     def row(self, ours: Floats, theirs: int) -> None:
@@ -188,7 +184,9 @@ class Answering(_Link):
         integers, exponents = _integers(ours)
         self.send(exponents.astype("<i2").tobytes())
         self.send(self.encrypted(integers))
-        shares = [self.opened(self.receive(self.answer_bytes(count)), count) for _, count in _batches(theirs)]
+        shares = [
+            self.opened(self.receive(self.answer_bytes(count)), count) for _, count in _batches(theirs, ours.shape[1])
+        ]
         self.send(np.concatenate(shares).astype("<u8").tobytes())
 
 
@@ -196,7 +194,7 @@ def _integers(rows: Floats) -> tuple[Integers, npt.NDArray[np.int64]]:
     """Each row times a power of two and rounded, so that its norm is just below 2^24; and the exponents."""
     norms = np.linalg.norm(rows, axis=1)
     _, exponents = np.frexp(norms)
-    shifts = np.where(norms > 0, _NORM_BITS - 1 - exponents.astype(np.int64), 0)
+    shifts = np.where(norms > 0, _NORM_BITS - exponents.astype(np.int64), 0)
     return np.rint(np.ldexp(rows, shifts[:, None])).astype(np.int64), shifts
 
 
@@ -211,8 +209,10 @@ def _blocks(length: int) -> int:
     return -(-length // _DEGREE)
 
 
-def _batches(count: int) -> list[tuple[int, int]]:
-    return [(start, min(_AT_ONCE, count - start)) for start in range(0, count, _AT_ONCE)]
+def _batches(count: int, length: int) -> list[tuple[int, int]]:
+    """Where batches of rows begin, and how many rows each has."""
+    most = max(1, min(_AT_ONCE, _POLYNOMIALS_AT_ONCE // _blocks(length)))
+    return [(start, min(most, count - start)) for start in range(0, count, most)]
 
 
 def _polynomials(integers: Integers) -> Integers:

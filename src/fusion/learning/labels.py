@@ -16,6 +16,9 @@ __all__ = ["Labels", "offset_of"]
 
 Floats = npt.NDArray[np.float64]
 
+_LARGEST_OFFSET = 1e9  # of the identity link, whose offsets are plain numbers
+_LARGEST_LOG = 25.0
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Labels:
@@ -26,12 +29,12 @@ class Labels:
     weight: Floats
 
     @classmethod
-    def of(cls, family: Family, y: Any, exposure: Any, offset: Any, weight: Any, rows: int) -> _Labels:
+    def of(cls, family: Family, y: Any, exposure: Any, offset: Any, weight: Any, rows: int) -> Labels:
         labels = _column("y", y, rows)
-        family.check(labels)
         weights = np.ones(rows) if weight is None else _column("weight", weight, rows)
         if (weights < 0).any() or not weights.any():
             raise InputError("weights must be 0 or more, and not all 0")
+        family.check(labels, weights)
         return cls(labels, offset_of(family, exposure, offset, rows), weights)
 
     def start(self, family: Family) -> tuple[float, float]:
@@ -42,23 +45,27 @@ class Labels:
         means = np.exp((2 - family.power) * (start + self.offset))
         return start, float(np.average(means, weights=self.weight))
 
-    def facts(self, family: Family, found: Estimate, columns: int) -> dict[str, float]:
+    def null(self, family: Family) -> tuple[float, float]:
+        """Half the deviance of one rate for everybody, and the constant of the family that is in it."""
         start = family.start(self.y, self.offset, self.weight)
-        z = start + self.offset
-        p = family.power
-        constant = family.constant(self.y, self.weight) if p else 0.0
+        z, p = start + self.offset, family.power
         if p == 0:
-            null = float(self.weight @ (self.y - z) ** 2)
-        else:
-            sums = Sums(float(self.weight @ np.exp((2 - p) * z)), float(self.weight @ (self.y * np.exp((1 - p) * z))))
-            null = 2 * (family.loss(sums, float(self.weight @ z), float((self.weight * self.y) @ z)) + constant)
-        deviance = 2 * (found.loss + constant)
+            return float(self.weight @ (self.y - z) ** 2) / 2, 0.0
+        constant = family.constant(self.y, self.weight)
+        sums = Sums(float(self.weight @ np.exp((2 - p) * z)), float(self.weight @ (self.y * np.exp((1 - p) * z))))
+        return family.loss(sums, float(self.weight @ z), float((self.weight * self.y) @ z)) + constant, constant
+
+    def facts(self, family: Family, found: Estimate) -> dict[str, float]:
+        """What a summary tells of the fit."""
+        null, constant = self.null(family)
+        half = found.loss + constant
         return {
             "rows": float(len(self.y)),
-            "columns": float(columns),
-            "deviance": deviance,
-            "null deviance": null,
-            "D2": 1 - deviance / null,
+            "columns": float(len(found.beta)),
+            "deviance": 2 * half,
+            "null deviance": 2 * null,
+            "D2": 1 - half / null,
+            "Pearson chi2": found.pearson,
             "dispersion": found.dispersion,
             "rounds": float(found.rounds),
             "converged": float(found.converged),
@@ -88,4 +95,6 @@ def offset_of(family: Family, exposure: Any, offset: Any, rows: int) -> Floats:
         if not (values > 0).all():
             raise InputError("every exposure must be above 0; leave rows without exposure out on both sides")
         total = total + np.log(values)
+    if np.abs(total).max() > (_LARGEST_LOG if family.power else _LARGEST_OFFSET):
+        raise InputError("offset, or the log of the exposure, is out of range; choose another unit")
     return total

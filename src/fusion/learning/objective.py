@@ -7,7 +7,7 @@ them from pooled columns, the protocol from two halves.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,13 +16,16 @@ import numpy.typing as npt
 
 from fusion.errors import InputError
 from fusion.learning.families import Family
-from fusion.learning.solver import State, minimise
+from fusion.learning.solver import Start, State, minimise
 
 __all__ = ["ConvergenceWarning", "Estimate", "Objective", "estimate"]
 
 Floats = npt.NDArray[np.float64]
 
-_COLLINEAR = 1e-8  # smallest over largest eigenvalue of a correlation matrix that can still be solved with
+# Smallest over largest eigenvalue of a correlation matrix that can still be solved with: so much, or so many times what
+# fixed point leaves of it.
+_COLLINEAR = 1e-8
+_ABOVE_NOISE = 4
 
 
 class ConvergenceWarning(UserWarning):
@@ -64,6 +67,8 @@ class Estimate:
     beta : (k,) floats
     covariance : (k, k) floats
         The dispersion is in it.
+    pearson : float
+        Pearson's statistic.
     dispersion : float
         Pearson's statistic over the residual degrees of freedom; 1 for the Poisson family.
     loss : float
@@ -74,6 +79,7 @@ class Estimate:
 
     beta: Floats
     covariance: Floats
+    pearson: float
     dispersion: float
     loss: float
     rounds: int
@@ -86,10 +92,13 @@ def estimate(
     *,
     start: float,
     curvature: float,
+    scale: float,
+    noise: float,
     ridge: float,
     tolerance: float,
     rounds: int,
-    resume: State | None = None,
+    names: Sequence[str],
+    resume: Start | None = None,
     accepted: Callable[[State], None] = lambda state: None,
 ) -> Estimate:
     """Minimise the mean half deviance plus half of ``ridge`` times the squared coefficients, intercept apart.
@@ -98,9 +107,13 @@ def estimate(
     ----------
     start, curvature : float
         The intercept to begin with, and the mean second derivative by the linear predictor there.
+    scale, noise : float
+        The mean half deviance that ``tolerance`` is relative to, and by how much two losses may differ that are equal.
     tolerance : float
-        In units of the mean half deviance; see `fusion.learning.solver.minimise`.
-    resume : State, optional
+        See `fusion.learning.solver.minimise`.
+    names : sequence of str
+        Of all columns, for messages.
+    resume : Start, optional
         Go on from here.
     accepted : callable
         Called after every accepted step.
@@ -108,7 +121,7 @@ def estimate(
     Raises
     ------
     InputError
-        When columns are collinear.
+        When columns are collinear, or the labels so extreme that the search cannot begin.
 
     Warns
     -----
@@ -119,7 +132,8 @@ def estimate(
     if objective.intercept is not None:
         penalty[objective.intercept] = 0.0
     gram = objective.gram() / objective.rows
-    _check_collinear(gram, ridge)
+    least = max(_COLLINEAR, _ABOVE_NOISE * objective.noise)
+    _check_collinear(gram + np.diag(penalty), least, names)
 
     def penalised(beta: Floats) -> tuple[float, Floats]:
         loss, gradient = objective.evaluate(beta)
@@ -133,28 +147,35 @@ def estimate(
         if objective.intercept is not None:
             beta[objective.intercept] = start
         inverse: Floats = np.linalg.inv(curvature * gram + np.diag(penalty))
-        resume = State(beta, inverse)
-    state = resume
-    for state in minimise(resume, penalised, tolerance=tolerance, rounds=rounds, noise=objective.noise):
+        resume = Start(beta, inverse)
+    search = minimise(resume, penalised, tolerance=tolerance * scale, rounds=rounds, noise=noise)
+    state = next(search)
+    if not np.isfinite(state.loss):
+        raise InputError("the linear predictor is out of range from the start; rescale labels, exposure or offset")
+    accepted(state)
+    for state in search:
         accepted(state)
-    converged = state.decrement <= tolerance
+    left = state.decrement / scale
+    converged = left <= tolerance
     if not converged:
         warnings.warn(
-            f"no convergence after {state.round} rounds (about {state.decrement:.1e} of loss left, wanted "
+            f"no convergence after {state.round} rounds (about {left:.1e} of the deviance left, wanted "
             f"{tolerance:.1e}); raise max_rounds, add a little ridge, or look for columns that separate the labels",
             ConvergenceWarning,
             stacklevel=2,
         )
     information, pearson = objective.fisher(state.x)
     # the ridge is no part of the information; with it the covariance is that of the penalised estimate
-    bread = np.linalg.inv(information + objective.weights * np.diag(penalty))
-    assert state.loss is not None and state.gradient is not None  # noqa: S101, PT018 - at least one evaluation
+    whole = information + objective.weights * np.diag(penalty)
+    _check_collinear(whole, least, names)
+    bread = np.linalg.inv(whole)
     # The exact Hessian is here anyway: one more step, of Newton, costs nothing and squares what error is left.
-    beta = state.x - objective.weights * (bread @ state.gradient)
+    beta = state.x - (objective.weights * bread) @ state.gradient if converged else state.x
     dispersion = pearson / (objective.rows - objective.columns) if family.dispersed else 1.0
     return Estimate(
         beta,
         dispersion * bread @ information @ bread,
+        pearson,
         dispersion,
         (state.loss - float(penalty @ state.x**2) / 2) * objective.weights,
         state.round,
@@ -162,13 +183,16 @@ def estimate(
     )
 
 
-def _check_collinear(gram: Floats, ridge: float) -> None:
-    scale = 1 / np.sqrt(np.diag(gram))
-    values, vectors = np.linalg.eigh(gram * np.outer(scale, scale))
-    if values[0] > _COLLINEAR * values[-1] or ridge > 0:
-        return
-    guilty = np.flatnonzero(np.abs(vectors[:, 0]) > 0.1 * np.abs(vectors[:, 0]).max())
+def _check_collinear(matrix: Floats, least: float, names: Sequence[str]) -> None:
+    diagonal = np.diag(matrix)
+    guilty = np.flatnonzero(diagonal <= 0)
+    if not len(guilty):
+        scale = 1 / np.sqrt(diagonal)
+        values, vectors = np.linalg.eigh(matrix * np.outer(scale, scale))
+        if values[0] > least * values[-1]:
+            return
+        guilty = np.flatnonzero(np.abs(vectors[:, 0]) > 0.1 * np.abs(vectors[:, 0]).max())
     raise InputError(
-        f"columns {', '.join(str(i) for i in guilty)} (of both sides, counted in order) add up to a constant or to each "
-        "other; leave one out, or set ridge above 0"
+        f"columns {', '.join(names[i] for i in guilty)} add up to a constant or to each other, or nearly so; leave one "
+        "out, or raise ridge"
     )

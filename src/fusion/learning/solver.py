@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["State", "minimise"]
+__all__ = ["Start", "State", "minimise"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -23,33 +23,46 @@ _LONGEST = 4.0  # a step that moves a standardised coefficient by more is cut: w
 _CURVATURE = 1e-12
 
 
-@dataclass(slots=True)
-class State:
-    """Where the search stands; enough to go on from.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a search begins, or goes on.
 
     Attributes
     ----------
     x : (k,) floats
     inverse : (k, k) floats
         The approximate inverse Hessian.
-    loss, gradient
-        At x; None before the first evaluation.
     round : int
         Evaluations so far.
-    decrement : float
-        Half the squared Newton decrement: about how much loss a full step would still save.
     """
 
     x: Floats
     inverse: Floats
-    loss: float | None = None
-    gradient: Floats | None = None
     round: int = 0
-    decrement: float = field(default=np.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class State(Start):
+    """Where a search stands.
+
+    Attributes
+    ----------
+    loss, gradient
+        At x.
+    decrement : float
+        Half the squared Newton decrement: about how much loss a full step would still save.
+    """
+
+    loss: float = field(kw_only=True)
+    gradient: Floats = field(kw_only=True)
+
+    @property
+    def decrement(self) -> float:
+        return float(self.gradient @ self.inverse @ self.gradient) / 2
 
 
 def minimise(
-    state: State, evaluate: Callable[[Floats], tuple[float, Floats]], *, tolerance: float, rounds: int, noise: float
+    start: Start, evaluate: Callable[[Floats], tuple[float, Floats]], *, tolerance: float, rounds: int, noise: float
 ) -> Iterator[State]:
     """Search until half the squared Newton decrement falls below ``tolerance``, or ``rounds`` are used up.
 
@@ -58,46 +71,34 @@ def minimise(
 
     Parameters
     ----------
-    state : State
-        Begin here; changed in place.
+    start : Start
     evaluate : callable
-        x -> (loss, gradient).
+        x -> (loss, gradient); a loss of infinity says that x is out of range, and its gradient is not looked at.
     tolerance : float
         In units of the loss.
     rounds : int
-        The most evaluations, those before included.
+        The most evaluations, those before ``start`` included; there is always one.
     noise : float
         By how much two losses may differ that are equal.
     """
-    if state.gradient is None:
-        state.loss, state.gradient = evaluate(state.x)
-        state.round += 1
-        _judge(state)
-        yield state
-    while state.decrement > tolerance and state.round < rounds:
-        assert state.loss is not None and state.gradient is not None  # noqa: S101 - set above
+    loss, gradient = evaluate(start.x)
+    state = State(start.x, start.inverse, start.round + 1, loss=loss, gradient=gradient)
+    yield state
+    used = state.round
+    while state.decrement > tolerance and used < rounds:
         direction = -state.inverse @ state.gradient
         slope = float(state.gradient @ direction)
         step = min(1.0, _LONGEST / max(float(np.abs(direction).max()), 1e-300))
-        while True:
+        while used < rounds:
             x = state.x + step * direction
             loss, gradient = evaluate(x)
-            state.round += 1
+            used += 1
             if loss <= state.loss + _SUFFICIENT * step * slope + noise:
+                inverse = _updated(state.inverse, x - state.x, gradient - state.gradient)
+                state = State(x, inverse, used, loss=loss, gradient=gradient)
+                yield state
                 break
-            if state.round >= rounds:
-                return
             step *= _SHRINK
-        moved, turned = x - state.x, gradient - state.gradient
-        state.x, state.loss, state.gradient = x, loss, gradient
-        state.inverse = _updated(state.inverse, moved, turned)
-        _judge(state)
-        yield state
-
-
-def _judge(state: State) -> None:
-    assert state.gradient is not None  # noqa: S101 - set by the caller
-    state.decrement = float(state.gradient @ state.inverse @ state.gradient) / 2
 
 
 def _updated(inverse: Floats, moved: Floats, turned: Floats) -> Floats:

@@ -17,7 +17,7 @@ _QUANTILE = 1.959963984540054  # of the standard normal distribution, at 0.975
 
 
 def coefficient_table(names: Sequence[str], coefficients: Floats, errors: Floats, *, log_link: bool) -> pd.DataFrame:
-    """One row a coefficient: estimate, standard error, z, two-sided p, 95% interval, and the relativity under a log link."""
+    """One row a coefficient: estimate, error, z, two-sided p, 95% interval, and under a log link the relativity."""
     with np.errstate(divide="ignore", invalid="ignore"):
         z = coefficients / errors
     columns = {
