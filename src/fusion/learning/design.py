@@ -30,7 +30,7 @@ class Column:
     level : str or None
         The level that this column is 1 for; None for a numeric column.
     mean, scale : float
-        Mean and standard deviation over the rows fitted on.
+        What is subtracted, and what the rest is divided by: mean and standard deviation over the rows fitted on.
     """
 
     source: str
@@ -61,11 +61,12 @@ class Design:
     bases: dict[str, str]
 
     @classmethod
-    def fit(cls, frame: Any) -> tuple[Design, Floats]:
+    def fit(cls, frame: Any, *, centre: bool = True) -> tuple[Design, Floats]:
         """Learn the design from a frame and apply it: (design, (n, k) standardised values).
 
         Numeric and boolean columns become one column each. Text and categorical columns become one column for each
-        level but the most frequent, of equally frequent ones the first in order.
+        level but the most frequent, of equally frequent ones the first in order. Without ``centre`` columns are scaled
+        only: a model without intercept has nothing else to make up for a mean.
 
         Raises
         ------
@@ -85,8 +86,9 @@ class Design:
                 mean, scale = float(values.mean()), float(values.std())
                 if not scale > 1e-12 * max(abs(mean), 1.0):
                     raise InputError(f"column {name!r} is constant, so it explains nothing; leave it out")
-                columns.append(Column(name, level, mean, scale))
-                parts.append((values - mean) / scale)
+                column = Column(name, level, mean if centre else 0.0, scale)
+                columns.append(column)
+                parts.append((values - column.mean) / scale)
         return cls(tuple(frame.columns), tuple(columns), bases), _stacked(parts, len(frame))
 
     def check_common(self, x: Floats) -> None:

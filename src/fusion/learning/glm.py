@@ -12,7 +12,6 @@ import pandas as pd
 
 from fusion.channel import Channel, Group
 from fusion.errors import InputError, PeerError
-from fusion.learning import checkpoint as checkpoints
 from fusion.learning import fitted as halves
 from fusion.learning import inner_products
 from fusion.learning.alignment import check_alignment, fingerprint
@@ -20,11 +19,10 @@ from fusion.learning.design import Design
 from fusion.learning.families import Family
 from fusion.learning.fitted import Fitted
 from fusion.learning.labels import Labels, offset_of
-from fusion.learning.objective import Estimate, Objective, estimate
-from fusion.learning.solver import State
+from fusion.learning.solving import digest, solve
 from fusion.learning.vertical import VerticalObjective, ask_to_stop, receive_numbers, send_numbers, serve
 
-__all__ = ["VerticalGLM", "solve"]
+__all__ = ["VerticalGLM"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -145,7 +143,7 @@ class VerticalGLM:
         with channel.operation("learning.glm.fit"):
             family = self._checked()
             channel.phase("reading columns")
-            design, x = Design.fit(X)
+            design, x = Design.fit(X, centre=bool(self.fit_intercept))
             if y is None:
                 if not (exposure is None and offset is None and weight is None and checkpoint is None):
                     raise InputError("exposure, offset, weight and checkpoint belong to the label party, who passes y")
@@ -196,7 +194,18 @@ class VerticalGLM:
             intercept=self.fit_intercept,
         )
         names = [f"{peer.peer}[{i}]" for i in range(theirs)] + [column.name for column in design.columns]
-        found = solve(self, family, objective, labels, names, peer=peer, path=path, data=(x, theirs, order))
+        fit = digest(order, repr((self._announced(), theirs, x.shape)), x, labels.y, labels.offset, labels.weight)
+        found = solve(
+            family,
+            objective,
+            labels,
+            names,
+            ridge=self.ridge,
+            tolerance=self.tolerance,
+            rounds=int(self.max_rounds),
+            tell=peer.phase,
+            checkpoint=None if path is None else (path, fit),
+        )
         ask_to_stop(peer, theirs)
         fitted = Fitted.of_labels(
             peer.peer, model, family, self.ridge, design, found, labels, intercept=self.fit_intercept
@@ -376,65 +385,6 @@ class VerticalGLM:
                 f"{rows} rows are too few: {ours + theirs} columns need {_ROWS_PER_COLUMN} each, and max_rounds="
                 f"{self.max_rounds} {_ROWS_PER_ROUND} each, lest sums tell about single rows; leave columns out"
             )
-
-
-def solve(
-    model: VerticalGLM,
-    family: Family,
-    objective: Objective,
-    labels: Labels,
-    names: list[str],
-    *,
-    peer: Channel | None = None,
-    path: Path | None = None,
-    data: tuple[Floats, int, bytes] | None = None,
-) -> Estimate:
-    """Fit an objective with the parameters of a model, whoever computes it.
-
-    Parameters
-    ----------
-    names : list of str
-        Of all columns but the intercept.
-    peer : Channel, optional
-        Whose phase tells of every round.
-    path, data
-        The checkpoint, and what it must have been written for: columns, the other side's number, the order of rows.
-    """
-    null, constant = labels.null(family)
-    fit = "" if data is None else _fingerprint(model, labels, *data)
-
-    def accepted(state: State) -> None:
-        if peer is not None:
-            half = state.loss * objective.weights + constant
-            peer.phase(
-                f"round {state.round}: deviance {2 * half:,.6g}, {state.decrement * objective.weights / null:.0e} of it to go"
-            )
-        if path is not None:
-            checkpoints.save(path, fit, state)
-
-    start, curvature = labels.start(family)
-    return estimate(
-        family,
-        objective,
-        start=start,
-        curvature=curvature,
-        scale=null / objective.weights,
-        noise=objective.noise * (null + abs(constant)) / objective.weights,
-        ridge=model.ridge,
-        tolerance=model.tolerance,
-        rounds=model.max_rounds,
-        names=[*names, "intercept"],
-        resume=None if path is None else checkpoints.load(path, fit, objective.columns),
-        accepted=accepted,
-    )
-
-
-def _fingerprint(model: VerticalGLM, labels: Labels, x: Floats, theirs: int, order: bytes) -> str:
-    """A hash of parameters and data, for a checkpoint: it never leaves this party."""
-    digest = hashlib.sha256(repr((model._announced(), theirs, x.shape)).encode() + order)
-    for column in (x, labels.y, labels.offset, labels.weight):
-        digest.update(np.ascontiguousarray(column).tobytes())
-    return digest.hexdigest()
 
 
 def _channel(peer: Any) -> Channel:

@@ -12,8 +12,9 @@ from fusion.errors import InputError
 from fusion.learning.design import Design
 from fusion.learning.families import Family, Sums
 from fusion.learning.fitted import Fitted
-from fusion.learning.glm import VerticalGLM, solve
+from fusion.learning.glm import VerticalGLM
 from fusion.learning.labels import Labels, offset_of
+from fusion.learning.solving import solve
 
 __all__ = ["GLM", "Pooled"]
 
@@ -101,7 +102,7 @@ class GLM(VerticalGLM):
         if len(X_parts) != 2 or label not in X_parts:
             raise InputError("X_parts must name two parties, the label party among them")
         (feature,) = X_parts.keys() - {label}
-        designs = {party: Design.fit(X) for party, X in X_parts.items()}
+        designs = {party: Design.fit(X, centre=bool(self.fit_intercept)) for party, X in X_parts.items()}
         (theirs, xa), (ours, xb) = designs[feature], designs[label]
         if len(xa) != len(xb):
             raise InputError(f"{feature} has {len(xa)} rows, {label} {len(xb)}; they must be the same")
@@ -111,7 +112,15 @@ class GLM(VerticalGLM):
         intercept = x.shape[1] - 1 if self.fit_intercept else None
         objective = Pooled(family, x, labels.y, labels.offset, labels.weight, intercept)
         names = [f"{feature}[{i}]" for i in range(xa.shape[1])] + [column.name for column in ours.columns]
-        found = solve(self, family, objective, labels, names)
+        found = solve(
+            family,
+            objective,
+            labels,
+            names,
+            ridge=self.ridge,
+            tolerance=self.tolerance,
+            rounds=int(self.max_rounds),
+        )
         own = Fitted.of_labels(feature, "", family, self.ridge, ours, found, labels, intercept=bool(self.fit_intercept))
         told = np.concatenate([own.theirs, own.their_errors])
         other = Fitted.of_features(label, "", family, self.ridge, theirs, told, len(xb))

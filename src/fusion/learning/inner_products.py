@@ -10,9 +10,10 @@ Outputs
     The label party: inner products, to a relative precision of about 2^-24 of the product of both norms.
 Protocol
     A row becomes integers by a power of two that brings its Euclidean norm to just below 2^24; by Cauchy and Schwarz
-    no inner product can then reach 2^48 but for rounding, well below half the plaintext modulus 2^50. The encrypted side's integers are the coefficients
-    of polynomials, lowest first; the other side's, highest first: coefficient N - 1 of the product of two such
-    polynomials is their inner product. Longer rows take several polynomials, whose products are summed.
+    no inner product then exceeds 2^48 but for rounding, half of what the plaintext modulus 2^50 has room for. The
+    encrypted side's integers are the coefficients of polynomials, lowest first; the other side's, highest first:
+    coefficient N - 1 of the product of two such polynomials is their inner product. Longer rows take several
+    polynomials, whose products are summed.
     `columns`: the label party encrypts its rows; the feature party multiplies and answers with that one coefficient.
     `row`: the feature party encrypts its row; the label party multiplies and answers with that coefficient under a
     uniform mask, the feature party opens and returns it, and the label party takes the mask away.
@@ -29,7 +30,7 @@ Rounds and bytes
 Assumptions
     Ring learning with errors at N = 8192, as `fusion.crypto.rlwe` states.
 Reference
-    The packing of inner products into one coefficient: Huang, Lu, Hong, Ding: Cheetah (USENIX Security 2022), section 3.
+    Inner products in one coefficient: Huang, Lu, Hong, Ding: Cheetah (USENIX Security 2022), section 3.
 """
 
 from __future__ import annotations
@@ -184,9 +185,8 @@ class Answering(_Link):
         integers, exponents = _integers(ours)
         self.send(exponents.astype("<i2").tobytes())
         self.send(self.encrypted(integers))
-        shares = [
-            self.opened(self.receive(self.answer_bytes(count)), count) for _, count in _batches(theirs, ours.shape[1])
-        ]
+        counts = [count for _, count in _batches(theirs, ours.shape[1])]
+        shares = [self.opened(self.receive(self.answer_bytes(count)), count) for count in counts]
         self.send(np.concatenate(shares).astype("<u8").tobytes())
 
 

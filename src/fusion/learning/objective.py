@@ -146,8 +146,7 @@ def estimate(
         beta = np.zeros(objective.columns)
         if objective.intercept is not None:
             beta[objective.intercept] = start
-        inverse: Floats = np.linalg.inv(curvature * gram + np.diag(penalty))
-        resume = Start(beta, inverse)
+        resume = Start(beta, np.linalg.inv(curvature * gram + np.diag(penalty)).astype(np.float64))
     search = minimise(resume, penalised, tolerance=tolerance * scale, rounds=rounds, noise=noise)
     state = next(search)
     if not np.isfinite(state.loss):
@@ -167,7 +166,7 @@ def estimate(
     information, pearson = objective.fisher(state.x)
     # the ridge is no part of the information; with it the covariance is that of the penalised estimate
     whole = information + objective.weights * np.diag(penalty)
-    _check_collinear(whole, least, names)
+    _check_collinear(whole, least, names, ", or separate the labels")
     bread = np.linalg.inv(whole)
     # The exact Hessian is here anyway: one more step, of Newton, costs nothing and squares what error is left.
     beta = state.x - (objective.weights * bread) @ state.gradient if converged else state.x
@@ -183,16 +182,16 @@ def estimate(
     )
 
 
-def _check_collinear(matrix: Floats, least: float, names: Sequence[str]) -> None:
+def _check_collinear(matrix: Floats, least: float, names: Sequence[str], more: str = "") -> None:
     diagonal = np.diag(matrix)
-    guilty = np.flatnonzero(diagonal <= 0)
-    if not len(guilty):
+    guilty = np.flatnonzero(diagonal <= 0).tolist()
+    if not guilty:
         scale = 1 / np.sqrt(diagonal)
         values, vectors = np.linalg.eigh(matrix * np.outer(scale, scale))
         if values[0] > least * values[-1]:
             return
-        guilty = np.flatnonzero(np.abs(vectors[:, 0]) > 0.1 * np.abs(vectors[:, 0]).max())
+        guilty = np.flatnonzero(np.abs(vectors[:, 0]) > 0.1 * np.abs(vectors[:, 0]).max()).tolist()
     raise InputError(
-        f"columns {', '.join(names[i] for i in guilty)} add up to a constant or to each other, or nearly so; leave one "
+        f"columns {', '.join(names[i] for i in guilty)} add up to a constant or to each other, or nearly so{more}; leave one "
         "out, or raise ridge"
     )

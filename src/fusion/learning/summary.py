@@ -29,7 +29,8 @@ def coefficient_table(names: Sequence[str], coefficients: Floats, errors: Floats
         "0.975]": coefficients + _QUANTILE * errors,
     }
     if log_link:
-        columns["relativity"] = np.exp(coefficients)
+        with np.errstate(over="ignore"):  # of a column of tiny numbers, whose unit is far
+            columns["relativity"] = np.exp(coefficients)
     return pd.DataFrame(columns, index=pd.Index(names))
 
 

@@ -218,7 +218,7 @@ class VerticalObjective:
         told = self._products.row(np.stack(rows).reshape(len(rows), -1))
         gradient[a:], totals = told[: len(self._x)], told[len(self._x) :]
         gradient += fixed
-        sums = Sums(totals[0] if p < 2 else 0.0, -totals[-1] if p > 1 else 0.0)
+        sums = Sums(float(totals[0]) if p < 2 else 0.0, -float(totals[-1]) if p > 1 else 0.0)
         return self._family.loss(sums, linear, labels_linear), gradient
 
     def _weighted(self) -> tuple[Floats, Floats]:
