@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fusion.channel import Chunk
+from fusion.errors import PeerError
 
 
 def _send(peer, values):
@@ -16,7 +17,10 @@ def _send(peer, values):
 
 def _receive(peer, shape):
     parts = [bytes(chunk.rows) for chunk in peer.exchange((), {1: 8})]
-    return np.frombuffer(b"".join(parts), "<f8").reshape(shape)
+    values = np.frombuffer(b"".join(parts), "<f8")
+    if len(values) != np.prod(shape) or not np.isfinite(values).all():
+        raise PeerError("other than the values that belong here")
+    return values.reshape(shape)
 
 
 class ClearAsking:

@@ -82,8 +82,8 @@ def columns(frame: pd.DataFrame, bases: dict[str, str]) -> pd.DataFrame:
 
 def by_statsmodels(joined: Joined, bases: dict[str, str], family: str, *, power=None, intercept=True):
     families = {
-        "gaussian": lambda: sm.families.Gaussian(),
-        "poisson": lambda: sm.families.Poisson(),
+        "gaussian": sm.families.Gaussian,
+        "poisson": sm.families.Poisson,
         "gamma": lambda: sm.families.Gamma(sm.families.links.Log()),
         "tweedie": lambda: sm.families.Tweedie(sm.families.links.Log(), power),
     }

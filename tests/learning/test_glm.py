@@ -153,7 +153,7 @@ def test_what_travels_depends_on_sizes_and_rounds_only():
             return peer.receipt()
 
         out = fusion.simulate(
-            **{LABEL: label, FEATURE: lambda peer: VerticalGLM("gamma", max_rounds=2).fit(peer, joined.feature)}
+            **{LABEL: label, FEATURE: lambda peer, x=joined.feature: VerticalGLM("gamma", max_rounds=2).fit(peer, x)}
         )
         told.append((out[LABEL].bytes_sent, out[LABEL].bytes_received))
     assert told[0] == told[1]

@@ -81,7 +81,7 @@ class Fitted:
         intercept: bool,
     ) -> Fitted:
         """The label party's half; ``found`` has the other party's columns first, and the intercept last."""
-        errors = np.sqrt(np.diag(found.covariance))
+        errors = np.sqrt(np.maximum(np.diag(found.covariance), 0.0))  # what noise may bring below 0
         theirs = len(found.beta) - len(design.columns) - intercept
         own = slice(theirs, theirs + len(design.columns))
         covariance = found.covariance[theirs:, theirs:]
@@ -151,7 +151,7 @@ class Fitted:
 def _intercept_error(covariance: Floats, design: Design) -> float:
     """Standard error of the intercept at 0 of our own columns; the intercept stands last in the covariance."""
     shifts = np.array([-column.mean / column.scale for column in design.columns] + [1.0])
-    return float(np.sqrt(shifts @ covariance @ shifts))
+    return float(np.sqrt(max(shifts @ covariance @ shifts, 0.0)))
 
 
 class _Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

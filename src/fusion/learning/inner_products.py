@@ -62,6 +62,7 @@ _PRIME_BITS = 50
 _CIPHERTEXT_HEAD = 1 + 16 + 4 + 32
 _RESPONSE_HEAD = 16 + 4
 _COEFFICIENT = [_DEGREE - 1]
+_GOLDEN = 0.6180339887498949  # whose multiples modulo 1 lie as evenly as can be
 
 
 class _Link:
@@ -191,11 +192,15 @@ class Answering(_Link):
 
 
 def _integers(rows: Floats) -> tuple[Integers, npt.NDArray[np.int64]]:
-    """Each row times a power of two and rounded, so that its norm is just below 2^24; and the exponents."""
-    norms = np.linalg.norm(rows, axis=1)
-    _, exponents = np.frexp(norms)
-    shifts = np.where(norms > 0, _NORM_BITS - exponents.astype(np.int64), 0)
-    return np.rint(np.ldexp(rows, shifts[:, None])).astype(np.int64), shifts
+    """Each row times a power of two and rounded, up or down, so that its norm is just below 2^24; and the exponents."""
+    # in two steps: squares of very large or small numbers leave the range
+    _, first = np.frexp(np.abs(rows).max(axis=1, initial=0.0))
+    norms = np.linalg.norm(np.ldexp(rows, -first[:, None]), axis=1)
+    _, second = np.frexp(norms)
+    shifts = np.where(norms > 0, _NORM_BITS - first.astype(np.int64) - second, 0)
+    # Equal values must not all be rounded the same way: the error would grow with the rows, not with their root.
+    uneven = np.arange(rows.shape[1]) * _GOLDEN % 1.0
+    return np.floor(np.ldexp(rows, shifts[:, None]) + uneven).astype(np.int64), shifts
 
 
 def _exponents(data: bytes, peer: Channel) -> npt.NDArray[np.int64]:

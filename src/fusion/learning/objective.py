@@ -26,6 +26,7 @@ Floats = npt.NDArray[np.float64]
 # fixed point leaves of it.
 _COLLINEAR = 1e-8
 _ABOVE_NOISE = 4
+_OUT_OF_RANGE = "the sums over both sides' columns are out of range; look for extreme values on either side"
 
 
 class ConvergenceWarning(UserWarning):
@@ -137,6 +138,8 @@ def estimate(
 
     def penalised(beta: Floats) -> tuple[float, Floats]:
         loss, gradient = objective.evaluate(beta)
+        if np.isnan(loss) or not np.isfinite(gradient).all():
+            raise InputError(_OUT_OF_RANGE)
         return (
             loss / objective.weights + float(penalty @ beta**2) / 2,
             gradient / objective.weights + penalty * beta,
@@ -183,15 +186,20 @@ def estimate(
 
 
 def _check_collinear(matrix: Floats, least: float, names: Sequence[str], more: str = "") -> None:
+    if not np.isfinite(matrix).all():
+        raise InputError(_OUT_OF_RANGE)
     diagonal = np.diag(matrix)
     guilty = np.flatnonzero(diagonal <= 0).tolist()
     if not guilty:
         scale = 1 / np.sqrt(diagonal)
-        values, vectors = np.linalg.eigh(matrix * np.outer(scale, scale))
+        try:
+            values, vectors = np.linalg.eigh(matrix * np.outer(scale, scale))
+        except np.linalg.LinAlgError:
+            raise InputError(_OUT_OF_RANGE) from None
         if values[0] > least * values[-1]:
             return
         guilty = np.flatnonzero(np.abs(vectors[:, 0]) > 0.1 * np.abs(vectors[:, 0]).max()).tolist()
     raise InputError(
-        f"columns {', '.join(names[i] for i in guilty)} add up to a constant or to each other, or nearly so{more}; leave one "
-        "out, or raise ridge"
+        f"columns {', '.join(names[i] for i in guilty)} add up to a constant or to each other, or nearly so{more}; "
+        "leave one out, or raise ridge"
     )

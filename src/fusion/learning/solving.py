@@ -55,20 +55,22 @@ def solve(
             checkpoints.save(*checkpoint, state)
 
     start, curvature = labels.start(family)
-    return estimate(
-        family,
-        objective,
-        start=start,
-        curvature=curvature,
-        scale=null / objective.weights,
-        noise=objective.noise * (null + abs(constant)) / objective.weights,
-        ridge=ridge,
-        tolerance=tolerance,
-        rounds=rounds,
-        names=[*names, "intercept"],
-        resume=None if checkpoint is None else checkpoints.load(*checkpoint, objective.columns),
-        accepted=accepted,
-    )
+    # what a peer sent may be anything: the results are looked at, not every step to them
+    with np.errstate(over="ignore", invalid="ignore"):
+        return estimate(
+            family,
+            objective,
+            start=start,
+            curvature=curvature,
+            scale=null / objective.weights,
+            noise=objective.noise * (null + abs(constant)) / objective.weights,
+            ridge=ridge,
+            tolerance=tolerance,
+            rounds=rounds,
+            names=[*names, "intercept"],
+            resume=None if checkpoint is None else checkpoints.load(*checkpoint, objective.columns),
+            accepted=accepted,
+        )
 
 
 def digest(order: bytes, text: str, *columns: Floats) -> str:
