@@ -1,4 +1,4 @@
-"""``python -m benchmarks kernels|channel|psi|rlwe``: our figures beside the peers', from a checkout."""
+"""``python -m benchmarks kernels|channel|psi|rlwe|learning``: our figures beside the peers', from a checkout."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
             ("channel", "what TLS between two processes carries, beside bare sockets"),
             ("psi", "set intersection between two processes, from file to file"),
             ("rlwe", "lattice encryption, one core"),
+            ("learning", "a generalised linear model between two processes"),
         )
     }
     for name in ("kernels", "psi"):
@@ -75,6 +76,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     add["rlwe"].add_argument("--n", default="2^5", help="calls of each operation in a turn (2^5)")
     add["rlwe"].add_argument("--against", default="", metavar="PEER", help="tenseal")
+    add["learning"].add_argument("--n", default="20000", help="rows (20000)")
+    add["learning"].add_argument("--columns", type=_positive, default=10, help="columns of each party (10)")
+    add["learning"].add_argument("--family", default="poisson", help="poisson, gamma, tweedie or gaussian (poisson)")
+    add["learning"].add_argument("--against", default="", metavar="PEER", help="pooled")
     return parser
 
 
@@ -100,6 +105,14 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
 
         against = _names(options.against, rlwe.PEERS, "peer")
         return rlwe.benchmark(several[0], repeat=options.repeat, against=against)
+    if options.name == "learning":
+        from benchmarks import learning
+
+        (family,) = _names(options.family, learning.FAMILIES, "family") or (learning.FAMILIES[0],)
+        against = _names(options.against, learning.PEERS, "peer")
+        return learning.benchmark(
+            several[0], columns=options.columns, family=family, repeat=options.repeat, against=against
+        )
     from benchmarks import psi
 
     protocols = _names(options.protocol, psi.PROTOCOLS, "protocol")

@@ -132,6 +132,7 @@ class VerticalObjective:
 
     def gram(self) -> Floats:
         """Sum of x x'; the other side's own block comes in the clear."""
+        self._peer.phase("correlations")
         self._ask(_GRAM)
         theirs = _symmetric(receive_numbers(self._peer, self._pairs))
         return self._blocks(theirs, self._x @ self._x.T, self._x[: len(self._x) - (self.intercept is not None)])
@@ -148,6 +149,7 @@ class VerticalObjective:
         if p == 0:
             information, _ = self._weighted()
             return information, 2 * self._evaluate_quadratic(beta)[0]
+        self._peer.phase("standard errors")
         z = self._linear(beta)
         self._ask(_FISHER, beta)
         own = w * np.exp((2 - p) * z)
