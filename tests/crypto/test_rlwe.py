@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,6 +152,23 @@ def test_an_inner_product_of_many_rows_is_one_number():
     assert rlwe.centred(p, secret.open(shown))[:, 0].tolist() == (u @ v).tolist()
 
 
+@pytest.mark.parametrize("height", [512, 2048, 8192])
+def test_several_columns_in_one_response(height):
+    """Blocks of fewer rows leave room for one column beside the other, each with a coefficient of its own."""
+    p, secret = WIDE, KEYS[WIDE]
+    n, source = p.degree, np.random.default_rng(4)
+    columns = n // height
+    v = source.integers(-(2**20), 2**20, (3, height))
+    u = source.integers(-(2**20), 2**20, (3, columns, height))
+    blocks = np.zeros((3, n), np.int64)
+    blocks[:, :height] = v
+    total = secret.encrypt(blocks).inner(rlwe.prepare(p, u[None, :, :, ::-1].reshape(1, 3, n)))
+    chosen = range(height - 1, n, height)
+    responses, mask = secret.public.respond(total, chosen)
+    found = rlwe.centred(p, (secret.open(responses) - mask) % np.uint64(p.plain_modulus))
+    assert found.tolist() == [np.einsum("br,bcr->c", v, u).tolist()]
+
+
 def test_what_a_key_owner_receives_is_uniform():
     """Chi-square at 10^-6 of every number in a response, and of what it opens to, for a constant product."""
     p, secret = WIDE, KEYS[WIDE]
@@ -225,6 +244,16 @@ def test_bytes_and_sizes(parameters):
     assert found.to_bytes() == data
     assert (secret.open(found) == secret.open(responses)).all()
     assert rlwe.Ciphertexts.from_bytes(public, secret.encrypt(m[:0]).to_bytes()).to_bytes()[17:21] == bytes(4)
+
+
+def test_many_responses_at_once_and_none():
+    p, secret = SUMS, KEYS[SUMS]
+    m = messages(p, 70)
+    responses, mask = secret.public.respond(secret.encrypt(m), [3, 4])
+    assert ((secret.open(responses) - mask) % np.uint64(p.plain_modulus) == m[:, 3:5]).all()
+    assert len(np.unique(responses.c1, axis=0)) == 70
+    nothing, mask = secret.public.respond(secret.encrypt(m[:0]), [3, 4])
+    assert (secret.open(nothing).shape, mask.shape, len(nothing)) == ((0, 2), (0, 2), 0)
 
 
 def test_a_product_does_not_leave_on_its_own():
@@ -355,6 +384,13 @@ def test_refusals():
         secret.public.respond(x, [0], mask=np.full((2, 1), t, np.uint64))
     with pytest.raises(InputError, match="instead of 32"):
         rlwe.generate(p, source=lambda n: b"short")
+
+
+def test_the_example_of_the_documentation_runs():
+    page = Path(__file__).parents[2] / "docs" / "lattices.md"
+    (example,) = re.findall(r"^```python\n(.+?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert "assert " in example
+    exec(compile(example, str(page), "exec"), {})  # noqa: S102
 
 
 def test_secrets_stay_inside():

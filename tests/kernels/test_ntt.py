@@ -109,6 +109,11 @@ def test_word_by_word_operations_equal_the_integers(ring, variant):
     assert (ntt.add(ring, x, y, variant=variant) == (a + b) % p).all()
     assert (ntt.subtract(ring, x, y, variant=variant) == (a - b) % p).all()
     assert (ntt.multiply(ring, x, y, variant=variant) == a * b % p).all()
+    held = x.copy()
+    assert ntt.subtract(ring, y, held, out=held, variant=variant) is held
+    assert (held == (b - a) % p).all()
+    with pytest.raises(InputError, match="contiguous array that can be written"):
+        ntt.add(ring, x, y, out=np.asfortranarray(x), variant=variant)
     inner = ntt.inner(ring, x, np.stack([y, x]), variant=variant)
     assert (inner[0] == (a * b).sum(axis=0) % p).all()
     assert (inner[1] == (a * a).sum(axis=0) % p).all()

@@ -1,7 +1,7 @@
 """What ring learning with errors needs beside the transform: samples, passages between moduli, packed words.
 
 Elements of a ring are those of `fusion.kernels.ntt`. csrc/rlwe.h defines the streams that samples are drawn from and
-the roundings. A stream belongs to a 16-byte key and serves one purpose; `first_row` numbers its rows. Functions take
+the roundings. A stream belongs to a 16-byte key and serves one purpose. Functions take
 ``threads`` as there, and results do not depend on it. Running time depends on sizes alone, but for `uniform`, which is
 for what is public.
 """
@@ -80,7 +80,7 @@ def scale(ring: Ring, t: int, bits: int) -> Scale:
     return Scale(ring, t, bits)
 
 
-def uniform(ring: Ring, key: bytes, rows: int, *, first_row: int = 0, threads: int | None = None) -> Words:
+def uniform(ring: Ring, key: bytes, rows: int, *, threads: int | None = None) -> Words:
     """Uniform elements, by rejection; for public ones only.
 
     Returns
@@ -89,9 +89,7 @@ def uniform(ring: Ring, key: bytes, rows: int, *, first_row: int = 0, threads: i
     """
     out, aes, round_keys = ring.empty(rows), block.operations(None).aes, block.expand_key(key)
     split(
-        lambda i, j: lib.fusion_rlwe_uniform(
-            aes, words(out[i:j]), round_keys, ring.moduli, ring.limbs, first_row + i, j - i
-        ),
+        lambda i, j: lib.fusion_rlwe_uniform(aes, words(out[i:j]), round_keys, ring.moduli, ring.limbs, i, j - i),
         rows,
         threads=threads,
         grain=1,

@@ -16,14 +16,15 @@ One loop shows all of it::
 
 What goes back to the key owner leaves this package by `PublicKey.respond` alone; what is under a key that parties
 share is opened by `Share.decrypt` of each. Both flood the noise, which would tell of multipliers or of shares;
-docs/decisions/0019 has the argument and every bound. Parameters are the Homomorphic Encryption Standard's for 128 bits.
+docs/decisions/0019 has the argument and every bound. Parameters have 128 bits of security, also against quantum
+computers, by the guidelines of 2024 and with a margin to the Homomorphic Encryption Standard's of 2018.
 """
 
 from fusion.crypto.rlwe.ciphertexts import Ciphertexts
 from fusion.crypto.rlwe.joint import Share, combine, open_shares
 from fusion.crypto.rlwe.keys import PublicKey, SecretKey, generate
-from fusion.crypto.rlwe.parameters import Parameters, parameters
 from fusion.crypto.rlwe.plaintexts import Plaintexts, centred, prepare, residues, to_coefficients, to_slots
+from fusion.crypto.rlwe.plan import Parameters, parameters
 from fusion.crypto.rlwe.responses import Responses
 
 __all__ = [

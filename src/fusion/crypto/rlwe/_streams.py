@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.crypto.random import Source
-from fusion.crypto.rlwe.parameters import Parameters
+from fusion.crypto.rlwe.plan import Parameters
 from fusion.errors import InputError, PeerError
 from fusion.kernels import ntt
 from fusion.kernels import rlwe as kernel

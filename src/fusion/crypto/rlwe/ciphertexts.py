@@ -17,8 +17,8 @@ from fusion.crypto.rlwe._streams import (
     stream_key,
     unpack_elements,
 )
-from fusion.crypto.rlwe.parameters import Parameters
 from fusion.crypto.rlwe.plaintexts import Plaintexts
+from fusion.crypto.rlwe.plan import Parameters
 from fusion.errors import InputError, PeerError
 from fusion.kernels import ntt
 from fusion.kernels import rlwe as kernel

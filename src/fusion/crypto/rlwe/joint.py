@@ -31,7 +31,7 @@ from fusion.crypto.rlwe._streams import (
 )
 from fusion.crypto.rlwe.ciphertexts import Ciphertexts
 from fusion.crypto.rlwe.keys import PublicKey, draw_pair, public_key
-from fusion.crypto.rlwe.parameters import WORD_BITS, Parameters
+from fusion.crypto.rlwe.plan import WORD_BITS, Parameters
 from fusion.crypto.rlwe.responses import chosen_coefficients
 from fusion.errors import InputError, PeerError
 from fusion.kernels import ntt

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fusion.crypto.random import Source
 from fusion.crypto.rlwe._streams import (
@@ -24,13 +25,16 @@ from fusion.crypto.rlwe._streams import (
     wipe,
 )
 from fusion.crypto.rlwe.ciphertexts import Ciphertexts
-from fusion.crypto.rlwe.parameters import PRIMES, Parameters
 from fusion.crypto.rlwe.plaintexts import Messages, draw_residues, residues
+from fusion.crypto.rlwe.plan import PRIMES, Parameters
 from fusion.crypto.rlwe.responses import Responses, chosen_coefficients
 from fusion.errors import InputError, PeerError
 from fusion.kernels import ntt
 from fusion.kernels import rlwe as kernel
 from fusion.kernels.ntt import Words
+
+# Rows answered at a time: what that holds meanwhile is some 1.5 MB a row.
+_GROUP = 32
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -137,8 +141,21 @@ class PublicKey:
             mask = draw_residues(p, (rows, len(chosen)), source)
         elif np.shape(mask) != (rows, len(chosen)):
             raise InputError(f"the mask must have shape ({rows}, {len(chosen)}), not {np.shape(mask)}")
-        message = np.zeros((rows, p.degree), np.uint64)
-        message[:, chosen] = residues(p, mask)
+        added = residues(p, mask)
+        parts = [
+            self._answer(ciphertexts[i : i + _GROUP], chosen, added[i : i + _GROUP], source, threads)
+            for i in range(0, max(rows, 1), _GROUP)
+        ]
+        c0, c1 = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return Responses(p, self.id, tuple(chosen.tolist()), c0, c1), mask
+
+    def _answer(
+        self, ciphertexts: Ciphertexts, chosen: NDArray[np.int64], mask: Words, source: Source, threads: int | None
+    ) -> tuple[Words, Words]:
+        """Both halves of some responses."""
+        p = self.parameters
+        message = np.zeros((len(ciphertexts), p.degree), np.uint64)
+        message[:, chosen] = mask
         fresh = self.encrypt(message, source=source, threads=threads)
         c0 = ntt.add(p.ring, ciphertexts.c0, fresh.c0, out=fresh.c0, threads=threads)
         c1 = ntt.add(p.ring, ciphertexts.c1, fresh.c1, out=fresh.c1, threads=threads)
@@ -148,7 +165,7 @@ class PublicKey:
         kernel.flood(p.ring, shown, stream_key(b"flood", draw_seed(source)), p.flood_bits, threads=threads)
         switched = [kernel.switch(p.ring, p.scale, x, threads=threads) for x in (shown, c1)]
         wipe(message, c0, c1, shown)
-        return Responses(p, self.id, tuple(chosen.tolist()), *switched), mask
+        return switched[0], switched[1]
 
     def to_bytes(self) -> bytes:
         """What travels: id of the parameters, seed, and b, 50 bits a residue."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.crypto.rlwe._streams import ID_BYTES, Reader, unpack
-from fusion.crypto.rlwe.parameters import Parameters
+from fusion.crypto.rlwe.plan import Parameters
 from fusion.errors import InputError, PeerError
 from fusion.kernels import rlwe as kernel
 from fusion.kernels.ntt import Words
@@ -24,6 +24,8 @@ class Responses:
     parameters : Parameters
     key_id : bytes
         Which key opens them, 16 bytes.
+    coefficients : tuple of int
+        Which coefficients can be opened.
     c0 : (rows, k) uint64
         At the chosen coefficients alone: those of the others cannot be opened.
     c1 : (rows, n) uint64
