@@ -159,6 +159,23 @@ def test_what_travels_depends_on_sizes_and_rounds_only():
     assert told[0] == told[1]
 
 
+@pytest.mark.parametrize("family", ["poisson", "gamma"])
+def test_bytes_are_those_of_the_formula(family):
+    joined = Joined.draw(family, 9000)  # two polynomials a vector
+
+    def label(peer):
+        return VerticalGLM(family).fit(peer, joined.label, joined.y), peer.receipt()
+
+    out = fusion.simulate(**{LABEL: label, FEATURE: lambda peer: VerticalGLM(family).fit(peer, joined.feature)})
+    model, receipt = out[LABEL]
+    a, b, blocks, rounds = 5, 3, 2, model.facts["rounds"]
+    response, block = 65_544, 204_800
+    expected = rounds * (2 * blocks * block + (a + b + 1) * response)
+    expected += 2 * block + b * blocks * block + a * b * response
+    expected += ((b + 2) * blocks + 4) * block + (a * (a + 1) / 2 + b * (b + 1) / 2 + a * b + 1) * response
+    assert receipt.bytes_sent + receipt.bytes_received == pytest.approx(expected, rel=0.005)
+
+
 def test_the_receipt_says_what_was_learned(clear):
     joined = Joined.draw("poisson", 700)
 

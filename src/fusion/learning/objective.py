@@ -26,6 +26,7 @@ Floats = npt.NDArray[np.float64]
 # fixed point leaves of it.
 _COLLINEAR = 1e-8
 _ABOVE_NOISE = 4
+_LONGEST = 4.0  # of a standardised coefficient
 _OUT_OF_RANGE = "the sums over both sides' columns are out of range; look for extreme values on either side"
 
 
@@ -150,7 +151,9 @@ def estimate(
         if objective.intercept is not None:
             beta[objective.intercept] = start
         resume = Start(beta, np.linalg.inv(curvature * gram + np.diag(penalty)).astype(np.float64))
-    search = minimise(resume, penalised, tolerance=tolerance * scale, rounds=rounds, noise=noise)
+    # a step that is too long is out of range with a log link, and right with the identity
+    longest = _LONGEST if family.power else np.inf
+    search = minimise(resume, penalised, tolerance=tolerance * scale, rounds=rounds, noise=noise, longest=longest)
     state = next(search)
     if not np.isfinite(state.loss):
         raise InputError("the linear predictor is out of range from the start; rescale labels, exposure or offset")

@@ -19,7 +19,6 @@ Floats = npt.NDArray[np.float64]
 
 _SUFFICIENT = 1e-4  # Armijo's constant
 _SHRINK = 0.5
-_LONGEST = 4.0  # a step that moves a standardised coefficient by more is cut: with exp, too far is out of range
 _CURVATURE = 1e-12
 
 
@@ -62,7 +61,13 @@ class State(Start):
 
 
 def minimise(
-    start: Start, evaluate: Callable[[Floats], tuple[float, Floats]], *, tolerance: float, rounds: int, noise: float
+    start: Start,
+    evaluate: Callable[[Floats], tuple[float, Floats]],
+    *,
+    tolerance: float,
+    rounds: int,
+    noise: float,
+    longest: float,
 ) -> Iterator[State]:
     """Search until half the squared Newton decrement falls below ``tolerance``, or ``rounds`` are used up.
 
@@ -80,6 +85,8 @@ def minimise(
         The most evaluations, those before ``start`` included; there is always one.
     noise : float
         By how much two losses may differ that are equal.
+    longest : float
+        A step that moves an entry of x by more is cut.
     """
     loss, gradient = evaluate(start.x)
     state = State(start.x, start.inverse, start.round + 1, loss=loss, gradient=gradient)
@@ -88,7 +95,7 @@ def minimise(
     while state.decrement > tolerance and used < rounds:
         direction = -state.inverse @ state.gradient
         slope = float(state.gradient @ direction)
-        step = min(1.0, _LONGEST / max(float(np.abs(direction).max()), 1e-300))
+        step = min(1.0, longest / max(float(np.abs(direction).max()), 1e-300))
         while used < rounds:
             x = state.x + step * direction
             loss, gradient = evaluate(x)

@@ -34,9 +34,10 @@ Threat model
     Semi-honest. A label party that deviates may ask for sums of its choice over the feature party's columns, single
     values among them. A feature party that deviates makes the model wrong.
 Rounds and bytes
-    With R = 66 KB for an inner product, C = 205 KB for 8,192 values of an encrypted vector, B = ceil(n / 8192), and s
-    = 2 for the Tweedie family, else 1: 2 s B C + (a + b + s) R a round; before, b B C + a b R; at the end,
-    (b + 5) B C + (a (a + 1) / 2 + b (b + 1) / 2 + a b + 1) R.
+    With R = 66 KB for an inner product, C = 205 KB for 8,192 values of an encrypted vector, B(m) = ceil(m / 8192), and
+    s = 2 for the Tweedie family, else 1: 2 B(s n) C + (a + b + s) R a round; before, 2 C for keys and b B(n) C + a b R
+    (for Tweedie one column less); at the end, ((b + 2) B(n) + B(3 n)) C + (a (a + 1) / 2 + b (b + 1) / 2 + a b + 1) R.
+    The Gaussian family has no rounds, and at the end (b + 2) B(n) C + (a (a + 1) / 2 + a + a b) R.
 Reference
     McCullagh, Nelder: Generalized Linear Models, 2nd ed., section 2.5, for the sums; `fusion.learning.inner_products`
     for how two parties compute them.
