@@ -6,6 +6,8 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -207,6 +209,20 @@ def test_a_group_of_two_serves_as_a_channel(clear):
         }
     )[LABEL]
     assert model.facts["rows"] == 700
+
+
+@pytest.mark.parametrize("kind", [pl.from_pandas, pa.Table.from_pandas])
+def test_other_tables(clear, kind):
+    joined = Joined.draw("poisson", 700)
+    expected = fit_both(joined)[1].coefficients
+    with pytest.warns(AlignmentWarning):
+        model = fusion.simulate(
+            **{
+                LABEL: lambda peer: VerticalGLM().fit(peer, joined.label, joined.y, **joined.extra),
+                FEATURE: lambda peer: VerticalGLM().fit(peer, kind(joined.feature.reset_index(drop=True))),
+            }
+        )[FEATURE]
+    pd.testing.assert_frame_equal(model.coefficients, expected)
 
 
 def test_rows_from_nowhere_are_compared_by_number_with_a_warning(clear):

@@ -145,14 +145,16 @@ def _stacked(parts: list[Floats], rows: int) -> Floats:
 
 
 def _frame(x: Any) -> pd.DataFrame:
-    """A frame with text names; arrays get x0, x1, ..."""
+    """A frame with text names, of polars and pyarrow too; arrays get x0, x1, ..."""
     if isinstance(x, pd.DataFrame):
         frame = x
+    elif hasattr(x, "to_pandas"):
+        frame = x.to_pandas()
     else:
         array = np.asarray(x)
         if array.ndim != 2:
-            raise InputError("X must be a DataFrame or an array of two dimensions, rows and columns")
-        frame = pd.DataFrame(array, columns=[f"x{i}" for i in range(array.shape[1])])
+            raise InputError("X must be a table, or an array of two dimensions, rows and columns")
+        frame = pd.DataFrame(array, columns=[f"x{i}" for i in range(array.shape[1])]).infer_objects()
     if len(frame) == 0:
         raise InputError("X has no rows")
     if not all(isinstance(name, str) for name in frame.columns) or not frame.columns.is_unique:

@@ -20,7 +20,14 @@ from fusion.learning.families import Family
 from fusion.learning.fitted import Fitted
 from fusion.learning.labels import Labels, offset_of
 from fusion.learning.solving import digest, solve
-from fusion.learning.vertical import VerticalObjective, ask_to_stop, receive_numbers, send_numbers, serve
+from fusion.learning.vertical import (
+    VerticalObjective,
+    ask_to_stop,
+    receive_numbers,
+    send_numbers,
+    serve,
+    swap_counts,
+)
 
 __all__ = ["VerticalGLM"]
 
@@ -29,7 +36,6 @@ Floats = npt.NDArray[np.float64]
 _NAME = "VerticalGLM"
 _ROWS_PER_COLUMN = 20
 _ROWS_PER_ROUND = 5
-_MOST_COLUMNS = 10_000
 _PARAMETERS = ("family", "power", "ridge", "fit_intercept", "max_rounds", "tolerance")
 
 
@@ -113,7 +119,7 @@ class VerticalGLM:
         Parameters
         ----------
         peer : Channel
-        X : DataFrame or (n, k) array
+        X : pandas, polars or pyarrow table, or (n, k) array
             This party's columns; the label party may have none, as ``df[[]]``.
         y : (n,) numbers
             Labels: the label party only, as is all that follows.
@@ -155,7 +161,7 @@ class VerticalGLM:
             session = channel.open(learn=label, kinds=(), rows=len(x), parameters=self._announced())
             check_alignment(channel, session, fingerprint(X))
             ours = x.shape[1] + (self.fit_intercept and labels is not None)
-            theirs = _swap_counts(channel, ours)
+            theirs = swap_counts(channel, ours)
             self._check_counts(len(x), ours, theirs)
             model = hashlib.sha256(b"fusion/learning/model/1/" + session.id).hexdigest()[:32]
             if labels is None:
@@ -394,16 +400,3 @@ def _channel(peer: Any) -> Channel:
     if len(peer) != 1:
         raise InputError("two parties fit this model; pass one channel, such as group['hospital']")
     return peer[next(iter(peer))]
-
-
-def _swap_counts(peer: Channel, ours: int) -> int:
-    """Tell how many columns this side has, and hear it of the other."""
-    if peer.name < peer.peer:
-        send_numbers(peer, np.array([float(ours)]))
-        theirs = receive_numbers(peer, 1)[0]
-    else:
-        theirs = receive_numbers(peer, 1)[0]
-        send_numbers(peer, np.array([float(ours)]))
-    if not (theirs == int(theirs) and 0 <= theirs <= _MOST_COLUMNS):
-        raise PeerError(f"{peer.peer} announced a number of columns out of range; check that both run the same version")
-    return int(theirs)

@@ -55,7 +55,16 @@ from fusion.channel import Channel, Chunk
 from fusion.errors import PeerError
 from fusion.learning.families import Family, Sums
 
-__all__ = ["Answering", "Asking", "VerticalObjective", "ask_to_stop", "receive_numbers", "send_numbers", "serve"]
+__all__ = [
+    "Answering",
+    "Asking",
+    "VerticalObjective",
+    "ask_to_stop",
+    "receive_numbers",
+    "send_numbers",
+    "serve",
+    "swap_counts",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -83,6 +92,7 @@ class Answering(Protocol):
 
 
 _GRAM, _CONSTANTS, _EVALUATE, _FISHER, _STOP = range(5)
+_MOST_COLUMNS = 10_000
 _LARGEST = 30.0  # of a linear predictor: with exp, more is out of any range
 
 
@@ -340,3 +350,16 @@ def receive_numbers(peer: Channel, count: int) -> Floats:
     if len(values) != count or not np.isfinite(values).all():
         raise PeerError(f"{peer.peer} sent {len(values)} numbers where {count} finite ones belong")
     return values
+
+
+def swap_counts(peer: Channel, ours: int) -> int:
+    """Tell how many columns this side has, and hear it of the other."""
+    if peer.name < peer.peer:
+        send_numbers(peer, np.array([float(ours)]))
+        theirs = receive_numbers(peer, 1)[0]
+    else:
+        theirs = receive_numbers(peer, 1)[0]
+        send_numbers(peer, np.array([float(ours)]))
+    if not (theirs == int(theirs) and 0 <= theirs <= _MOST_COLUMNS):
+        raise PeerError(f"{peer.peer} announced a number of columns out of range; check that both run the same version")
+    return int(theirs)
