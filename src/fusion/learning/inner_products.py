@@ -133,8 +133,8 @@ class Asking(_Link):
 
     def columns(self, ours: Floats, theirs: int) -> Floats:
         """Our rows, (b, n), times each of ``theirs`` rows over there: (theirs, b)."""
-        integers, exponents = _integers(ours)
-        self.send(self.encrypted(integers))
+        exponents = _shifts(ours)
+        self.send(self.encrypted(_integers(ours, exponents)))
         scales = _exponents(self.receive(theirs * _EXPONENT), self.peer)
         found = np.empty((theirs, len(ours)))
         for start, count in _batches(theirs, ours.shape[1]):
@@ -146,14 +146,16 @@ class Asking(_Link):
 
     def row(self, ours: Floats) -> Floats:
         """Our rows, (b, n), times the one row over there: (b,)."""
-        integers, exponents = _integers(ours)
+        exponents = _shifts(ours)
         scale = _exponents(self.receive(_EXPONENT), self.peer)
         (row,) = self.ciphertexts(self.receive(self.ciphertext_bytes(1, ours.shape[1])), 1)
         if len(row) != _blocks(ours.shape[1]):
             raise PeerError(f"{self.peer.peer} sent a row of another length")
         masks = []
         for start, count in _batches(len(ours), ours.shape[1]):
-            data, mask = self.answers(row, self.prepare(integers[start : start + count]), masked=True)
+            batch = slice(start, start + count)
+            prepared = self.prepare(_integers(ours[batch], exponents[batch]))
+            data, mask = self.answers(row, prepared, masked=True)
             masks.append(mask)
             self.send(data)
         shares = np.frombuffer(self.receive(_SHARE * len(ours)), "<u8").astype(np.uint64)
@@ -170,37 +172,46 @@ class Answering(_Link):
 
     def columns(self, ours: Floats, theirs: int) -> None:
         """Answer `Asking.columns`: our rows, (a, n), and how many of theirs there are."""
-        integers, exponents = _integers(ours)
+        exponents = _shifts(ours)
         data = self.receive(self.ciphertext_bytes(theirs, ours.shape[1]))
         rows = self.ciphertexts(data, theirs)
         if len(rows[0]) != _blocks(ours.shape[1]):
             raise PeerError(f"{self.peer.peer} sent rows of another length")
         self.send(exponents.astype("<i2").tobytes())
         for start, count in _batches(*ours.shape):
-            prepared = self.prepare(integers[start : start + count])
+            batch = slice(start, start + count)
+            prepared = self.prepare(_integers(ours[batch], exponents[batch]))
             for row in rows:
                 self.send(self.answers(row, prepared, masked=False)[0])
 
     def row(self, ours: Floats, theirs: int) -> None:
         """Answer `Asking.row`: our row, (1, n), and how many of theirs there are."""
-        integers, exponents = _integers(ours)
+        exponents = _shifts(ours)
         self.send(exponents.astype("<i2").tobytes())
-        self.send(self.encrypted(integers))
+        self.send(self.encrypted(_integers(ours, exponents)))
         counts = [count for _, count in _batches(theirs, ours.shape[1])]
         shares = [self.opened(self.receive(self.answer_bytes(count)), count) for count in counts]
         self.send(np.concatenate(shares).astype("<u8").tobytes())
 
 
-def _integers(rows: Floats) -> tuple[Integers, npt.NDArray[np.int64]]:
-    """Each row times a power of two and rounded, up or down, so that its norm is just below 2^24; and the exponents."""
-    # in two steps: squares of very large or small numbers leave the range
-    _, first = np.frexp(np.abs(rows).max(axis=1, initial=0.0))
-    norms = np.linalg.norm(np.ldexp(rows, -first[:, None]), axis=1)
-    _, second = np.frexp(norms)
-    shifts = np.where(norms > 0, _NORM_BITS - first.astype(np.int64) - second, 0)
+def _shifts(rows: Floats) -> Integers:
+    """The power of two that brings each row's norm to just below 2^24."""
+    shifts = np.zeros(len(rows), np.int64)
+    for i, row in enumerate(rows):
+        # in two steps: squares of very large or small numbers leave the range
+        _, first = np.frexp(np.abs(row).max(initial=0.0))
+        norm, second = np.frexp(np.linalg.norm(np.ldexp(row, -first)))
+        if norm > 0:
+            shifts[i] = _NORM_BITS - int(first) - int(second)
+    return shifts
+
+
+def _integers(rows: Floats, shifts: Integers) -> Integers:
+    """Rows times powers of two, rounded up or down."""
     # Equal values must not all be rounded the same way: the error would grow with the rows, not with their root.
     uneven = np.arange(rows.shape[1]) * _GOLDEN % 1.0
-    return np.floor(np.ldexp(rows, shifts[:, None]) + uneven).astype(np.int64), shifts
+    rounded: Integers = np.floor(np.ldexp(rows, shifts[:, None]) + uneven).astype(np.int64)
+    return rounded
 
 
 def _exponents(data: bytes, peer: Channel) -> npt.NDArray[np.int64]:
