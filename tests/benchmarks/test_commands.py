@@ -157,6 +157,19 @@ def test_rlwe() -> None:
         assert told["bytes"]["response"] < 66_000
 
 
+def test_learning() -> None:
+    found = result("learning", "--n", "2000", "--columns", "2", "--repeat", "1", "--against", "pooled")
+    assert list(found) == ["benchmark", "protocol", "link", "n", "columns", "machine", "fusion", "peers"]
+    assert found["fusion"]["error"]["coefficients"] < 1e-4
+    assert found["fusion"]["error"]["standard_errors"] < 1e-3
+    for told in (found["fusion"], found["peers"]["pooled"]):
+        low, high = told["spread"]
+        assert 0 < low <= told["seconds"] <= high
+        assert set(told["peak_mb"]) == set(told["cpu_seconds"])
+    assert found["fusion"]["bytes"] > 1e6
+    assert found["peers"]["pooled"]["ratio"] > 0
+
+
 def test_channel() -> None:
     found = result("channel", "--n", "300000")
     assert list(found) == ["benchmark", "protocol", "n", "machine", "fusion", "peers"]
