@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
             ("rlwe", "lattice encryption, one core"),
             ("secure-sum", "sums by masks: one client's work and the server's, one core"),
             ("aggregation", "encrypted columns, one core"),
+            ("learning", "a generalised linear model between two processes"),
         )
     }
     for name in ("kernels", "psi"):
@@ -82,6 +83,11 @@ def _parser() -> argparse.ArgumentParser:
         add[name].add_argument(
             "--python", type=Path, metavar="FILE", help="the Python that makes the peers' environments (this one)"
         )
+    add["psi"].add_argument("--files", choices=("csv", "parquet"), default="csv", help="what tables are (csv)")
+    add["learning"].add_argument("--n", default="20000", help="rows (20000)")
+    add["learning"].add_argument("--columns", type=_positive, default=10, help="columns of each party (10)")
+    add["learning"].add_argument("--family", default="poisson", help="poisson, gamma, tweedie or gaussian (poisson)")
+    add["learning"].add_argument("--against", default="", metavar="PEER", help="pooled")
     return parser
 
 
@@ -116,6 +122,14 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
 
         against = _names(options.against, aggregation.PEERS, "peer")
         return aggregation.benchmark(several[0], repeat=options.repeat, against=against, python=options.python)
+    if options.name == "learning":
+        from benchmarks import learning
+
+        (family,) = _names(options.family, learning.FAMILIES, "family") or (learning.FAMILIES[0],)
+        against = _names(options.against, learning.PEERS, "peer")
+        return learning.benchmark(
+            several[0], columns=options.columns, family=family, repeat=options.repeat, against=against
+        )
     from benchmarks import psi
 
     protocols = _names(options.protocol, psi.PROTOCOLS, "protocol")
@@ -128,6 +142,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         link=options.link,
         repeat=options.repeat,
         against=_names(options.against, psi.PEERS, "peer"),
+        files=options.files,
         python=options.python,
     )
 

@@ -20,7 +20,7 @@ from fusion.channel import Channel, Session
 from fusion.correlations import vole
 from fusion.crypto import elgamal
 from fusion.crypto import okvs as store
-from fusion.kernels import block, hashing, okvs, ristretto, sums
+from fusion.kernels import block, hashing, join, okvs, ristretto, sums
 
 __all__ = ["NATIVE", "PUBLISHED", "Operation", "kernel", "long_operations", "short_operations"]
 
@@ -164,12 +164,16 @@ def long_operations(n: int) -> list[Operation]:
     if held is None:
         raise BenchmarkError("the store of random keys has no solution")
     blocks = block.variants()
+    # tags as wide as those of a million by a million, half of them on both sides
+    tags = np.ascontiguousarray(a[:, :10])
+    others = random.permutation(np.concatenate([tags[: n // 2], b[n // 2 :, :10]]))
     return [
         Operation("aes", lambda v: block.encrypt(key, a, threads=1, variant=v), variants=blocks),
         Operation("gf128_multiply", lambda v: block.multiply(a, b, threads=1, variant=v), variants=blocks),
         Operation("gf128_scale", lambda v: block.scale(a, key, threads=1, variant=v), variants=blocks),
         Operation("okvs_encode", lambda v: okvs.encode(*geometry, a, b, threads=1, variant=v), variants=blocks),
         Operation("okvs_decode", lambda v: okvs.decode(*geometry, a, held, threads=1, variant=v), variants=blocks),
+        Operation("join", lambda _: np.stack(join.join(tags, others, threads=1))),
         # the environment tells only the fastest variant from the portable one
         Operation("vole", lambda v: _vole(sizes.columns, v), variants=tuple(dict.fromkeys((blocks[0], blocks[-1])))),
     ]

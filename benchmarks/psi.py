@@ -1,4 +1,4 @@
-"""Set intersection: two processes, TLS between them, from one CSV file each to the aligned results.
+"""Set intersection: two processes, TLS between them, from one file each to the aligned results.
 
 Peers get the same files, the same cores, the same link, and turns between ours. The clock starts when both sides are
 ready, with everything imported and the connection up, and stops at the last result.
@@ -20,9 +20,9 @@ from benchmarks.children import Report, elapsed
 from benchmarks.link import LINKS
 from benchmarks.machine import machine, pinned
 from benchmarks.measure import merge_medians, rounded, seconds_of, summarise, take_turns
-from benchmarks.psi_runs import Run, Setting, openmined, ours, secretflow
+from benchmarks.psi_runs import FILES, Run, Setting, openmined, ours, secretflow
 
-__all__ = ["PEERS", "PROTOCOLS", "benchmark"]
+__all__ = ["FILES", "PEERS", "PROTOCOLS", "benchmark"]
 
 PROTOCOLS = ("auto", "vole", "ecdh")
 PEERS = ("secretflow", "openmined")
@@ -58,6 +58,7 @@ def benchmark(
     link: str,
     repeat: int,
     against: Sequence[str],
+    files: str = "csv",
     python: Path | None = None,
 ) -> dict[str, Any]:
     """Intersect ``n`` rows with ``n`` rows, half of them shared, for every ``n`` of ``sizes``.
@@ -70,17 +71,22 @@ def benchmark(
         Who gets the result: both parties, or the receiver.
     link : str
         Of `benchmarks.link.LINKS`.
+    files : str
+        Of `FILES`: what tables and results are.
     python : Path, optional
         Makes the peers' environments.
 
     Raises
     ------
     BenchmarkError
-        If a peer cannot be installed or has no network to slow down, a process fails, or a result is wrong.
+        If a peer cannot be installed, reads no such files or has no network to slow down, a process fails, or a
+        result is wrong.
     """
     between = LINKS[link]
     if between is not None and "openmined" in against:
         raise BenchmarkError(f"openmined uses no network, so it cannot run over {link}; leave it out")
+    if files != "csv" and against:
+        raise BenchmarkError(f"peers read CSV files only; measure {files} without them")
     pythons = {peer: peers.environment(peer, python) for peer in against}
     patience = _LONG if len(sizes) > 1 else math.inf
     series: list[dict[str, Any]] = []
@@ -89,7 +95,7 @@ def benchmark(
         facts = machine()
         for n in sizes:
             with tempfile.TemporaryDirectory(prefix="fusion-benchmark-") as folder:
-                setting = Setting.create(Path(folder), n, between)
+                setting = Setting.create(Path(folder), n, between, files)
                 contenders = _contenders(setting, protocols, learn, pythons)
                 taking_part = {who: run for who, run in contenders.items() if who not in slow}
                 turns = take_turns(taking_part, repeat, f"psi {n:,} x {n:,}", patience)
@@ -99,6 +105,7 @@ def benchmark(
         "benchmark": "psi",
         "protocol": protocols[0] if len(protocols) == 1 else list(protocols),
         "link": link,
+        "files": files,
         **({} if between is None else {"relay": dataclasses.asdict(between)}),
         "n": sizes[0] if len(sizes) == 1 else list(sizes),
         "learn": learn,

@@ -1,4 +1,4 @@
-"""One party of an intersection benchmark, in a process of its own: a CSV file in, and out where it learns."""
+"""One party of an intersection benchmark, in a process of its own: a file in, and one out where it learns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 
 # these load when first used; the clock is not for that
 import pandas  # noqa: F401, ICN001
-import pyarrow.csv  # noqa: F401
+import pyarrow.csv
+import pyarrow.parquet  # noqa: F401
 
 import fusion
 from benchmarks import child

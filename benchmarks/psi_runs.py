@@ -8,16 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import csv
+from pyarrow import csv, parquet
 
 from benchmarks import BenchmarkError
 from benchmarks.children import Child, Report, free_ports, run_together
 from benchmarks.link import Link, between
 from benchmarks.pair import RECEIVER, SENDER, run_pair
 
-__all__ = ["PARTIES", "Run", "Setting", "openmined", "ours", "secretflow"]
+__all__ = ["FILES", "PARTIES", "Run", "Setting", "openmined", "ours", "secretflow"]
 
 PARTIES = (RECEIVER, SENDER)
+FILES = ("csv", "parquet")
 Run = Callable[[], Mapping[str, Report]]
 _ON = "id"
 _SECONDS_PER_ROW = 0.003  # ten times what the slowest of all needs
@@ -35,31 +36,45 @@ class Setting:
         Rows of each party, and how many of them both have.
     link : Link, optional
         What lies between the parties; None is the loopback interface.
+    files : str
+        Of `FILES`: what tables and results are.
     """
 
     folder: Path
     n: int
     shared: int
     link: Link | None
+    files: str = "csv"
 
     @classmethod
-    def create(cls, folder: Path, n: int, link: Link | None) -> Setting:
-        """Write a CSV file of 18-digit ids for each party, in random order."""
-        setting = cls(folder, n, n - n // 2, link)
+    def create(cls, folder: Path, n: int, link: Link | None, files: str = "csv") -> Setting:
+        """Write a file of 18-digit ids for each party, in random order."""
+        setting = cls(folder, n, n - n // 2, link, files)
         for rank, party in enumerate(PARTIES):
             numbers = np.arange(n, dtype=np.int64) + rank * (n // 2)
             np.random.default_rng(rank).shuffle(numbers)
             ids = np.char.zfill((numbers * 7919 + 100_000_000_000_000_003).astype("U18"), 18)
-            csv.write_csv(pa.table({_ON: ids}), setting.table(party), csv.WriteOptions(quoting_style="none"))
+            table = pa.table({_ON: ids})
+            if files == "csv":
+                csv.write_csv(table, setting.table(party), csv.WriteOptions(quoting_style="none"))
+            else:
+                parquet.write_table(table, setting.table(party))
         return setting
 
     def table(self, party: str) -> Path:
         """The rows of a party."""
-        return self.folder / f"{party}.csv"
+        return self.folder / f"{party}.{self.files}"
 
     def out(self, party: str) -> Path:
         """Where the result of a party goes."""
-        return self.folder / f"{party}-result.csv"
+        return self.folder / f"{party}-result.{self.files}"
+
+    def result(self, party: str) -> pa.Table:
+        """What the party wrote, as text."""
+        if self.files == "parquet":
+            return parquet.read_table(self.out(party))
+        types = csv.ConvertOptions(column_types={_ON: pa.string()})
+        return csv.read_csv(self.out(party), convert_options=types)
 
     @property
     def seconds(self) -> float:
@@ -121,13 +136,13 @@ def _check_results(who: str, setting: Setting, reports: Mapping[str, Report], le
     learners = PARTIES if learn == "both" else (RECEIVER,)
     for party in learners:
         _check_rows(who, reports[party].details["rows"], setting.shared)
-    # with one column each, results that are aligned are the same file
-    results = [setting.out(party).read_text("ascii").replace('"', "") for party in learners]
+    # with one column each, results that are aligned are the same
+    results = [setting.result(party) for party in learners]
     for party in learners:
         setting.out(party).unlink()  # so that the next run cannot be taken for this one
-    if len(set(results)) != 1:
+    if any(not result.equals(results[0]) for result in results):
         raise BenchmarkError(f"{who} gave two results that are not aligned")
-    if results[0].count("\n") != setting.shared + 1:
+    if results[0].num_rows != setting.shared:
         raise BenchmarkError(f"{who} wrote a result of another length than it reported")
 
 

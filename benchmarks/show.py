@@ -32,6 +32,7 @@ def table(found: Mapping[str, Any]) -> None:
         "rlwe": _rlwe,
         "aggregation": _aggregation,
         "secure-sum": _secure_sum,
+        "learning": _learning,
     }
     shows[found["benchmark"]](found, screen)
 
@@ -120,7 +121,8 @@ def _psi(found: Mapping[str, Any], screen: Console) -> None:
     if "relay" in found:
         relay = found["relay"]
         link = f"{relay['mbit_per_second']} Mbit/s, round trip {relay['round_trip_ms']} ms by {relay['by']}"
-    screen.print(f"psi, {learn}: seconds, median [lowest, highest]\nlink: {link}\n", markup=False)
+    files = "" if found["files"] == "csv" else f", {found['files']} files"
+    screen.print(f"psi, {learn}{files}: seconds, median [lowest, highest]\nlink: {link}\n", markup=False)
     measured = found.get("series") or [found]
     grid = _grid(["rows", "", "seconds", "runs", "bytes/row", "peak MB", "CPU s", "ratio"])
     for one in measured:
@@ -205,6 +207,37 @@ def _aggregation(found: Mapping[str, Any], screen: Console) -> None:
                     _ratio(measured.get("ratio")),
                 )
     screen.print(grid)
+
+
+def _learning(found: Mapping[str, Any], screen: Console) -> None:
+    screen.print(
+        f"{found['protocol']}, {found['n']:,} rows of {' + '.join(map(str, found['columns']))} columns: seconds, "
+        "median [lowest, highest]\n",
+        markup=False,
+    )
+    grid = _grid(["", "seconds", "runs", "rounds", "MB moved", "peak MB", "CPU s", "ratio"])
+    for name, told in {"fusion": found["fusion"], **found["peers"]}.items():
+        grid.add_row(
+            f"{name} {told['version']}",
+            _with_spread(told["seconds"], told["spread"]),
+            str(told["runs"]),
+            str(told.get("rounds", "")),
+            f"{told['bytes'] / 1e6:.4g}" if told["bytes"] else "",
+            f"{max(told['peak_mb'].values()):.4g}",
+            f"{sum(told['cpu_seconds'].values()):.3g}",
+            _ratio(told.get("ratio")),
+        )
+    screen.print(grid)
+    if "error" in found["fusion"]:
+        off = found["fusion"]["error"]
+        screen.print(
+            f"\nLargest relative error against the pooled columns: coefficients {off['coefficients']:.1e}, "
+            f"standard errors {off['standard_errors']:.1e}."
+        )
+    screen.print("\nWhere our time goes, in seconds\n")
+    screen.print(_phases(found["fusion"]["phases"]))
+    for name, told in found["peers"].items():
+        screen.print(f"\n{name}: {told['note']}.", style="dim", markup=False)
 
 
 def _phases(parties: Mapping[str, Mapping[str, float]]) -> Table:

@@ -7,6 +7,7 @@ import itertools
 import pickle
 import traceback
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -109,7 +110,7 @@ def test_one_run_serves_many_rounds_and_who_left_comes_back() -> None:
 
 def test_clients_that_are_restarted_before_every_message(tmp_path) -> None:
     """A fresh process for each: what they keep is their state and their memory of rounds."""
-    cast = Cast.make(4, rounds=2)
+    cast = Cast.make(4, rounds=2, memory=tmp_path)
 
     def restart() -> None:
         for name, client in cast.clients.items():
@@ -196,6 +197,28 @@ def test_thresholds_below_what_protects_are_refused() -> None:
 def test_parameters_that_protect_nobody(arguments: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         Parameters.choose(**{"clients": ["a", "b", "c", "d"], "size": 1, "limit": 1} | arguments)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"threshold": 1}, "threshold=1 does not protect"),
+        ({"threshold": 3}, "threshold=3 does not protect"),
+        ({"colluding": 4}, "at least two must be honest"),
+        ({"clients": ("a", "a", "b", "c", "d")}, "named twice"),
+        ({"clients": ("b", "a", "c", "d", "e")}, "order of their names"),
+        ({"limit": 1 << 62}, "smaller bound"),
+    ],
+)
+def test_parameters_that_do_not_come_from_choose(fields: dict, message: str) -> None:
+    """A server that sends them around, or a caller that writes them down, gets no weaker ones."""
+    good = Parameters.choose("abcde", size=1, limit=1)
+    whole = {name: getattr(good, name) for name in good.__struct_fields__}
+    assert Parameters(**whole) == msgspec.json.decode(msgspec.json.encode(whole), type=Parameters) == good
+    with pytest.raises(InputError, match=message):
+        Parameters(**whole | fields)
+    with pytest.raises(InputError, match=message):
+        msgspec.json.decode(msgspec.json.encode(whole | fields), type=Parameters)
 
 
 def test_two_when_it_is_said() -> None:

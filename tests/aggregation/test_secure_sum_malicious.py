@@ -30,8 +30,9 @@ from fusion.aggregation.masked.messages import (
     decode,
     encode,
 )
+from fusion.aggregation.masked.rounds import MASKED
 from fusion.crypto.sharing import combine
-from fusion.errors import FusionError, PeerError
+from fusion.errors import FusionError, InputError, PeerError
 
 from .sum_parties import Cast
 
@@ -40,6 +41,12 @@ EVERY = (Keys, Roster, Shares, Inbox, Masked, Survivors, Answer, Closing)
 
 def altered(data: bytes, kind: type, **fields: Any) -> bytes:
     return encode(msgspec.structs.replace(decode(data, kind, "test"), **fields))
+
+
+def forget(client: Client) -> None:
+    """A colluder answers as often as it likes."""
+    client._rounds = Rounds()
+    client._rounds.claim(client._run, 0, MASKED)
 
 
 # Which list of survivors a client answers for
@@ -65,6 +72,16 @@ def test_a_list_of_survivors_that_is_refused(fields: dict, message: str) -> None
     with pytest.raises(PeerError, match=message):
         client.answer(altered(cast.survivors, Survivors, **fields))
     client.answer(cast.survivors)  # nothing was used up by what was refused
+
+
+def test_a_client_is_in_no_sum_without_its_vector() -> None:
+    """A server lists as included whom it never heard in this round."""
+    cast = Cast.make(5, rounds=2).set_up().mask(missing=["c004"])
+    everybody = altered(cast.survivors, Survivors, included=(0, 1, 2, 3, 4), dropped=())
+    with pytest.raises(PeerError, match="lists this client in round 0, where it has sent no vector"):
+        cast.clients["c004"].answer(everybody)
+    with pytest.raises(PeerError, match="lists this client in round 1, where it has sent no vector"):
+        cast.clients["c000"].answer(altered(everybody, Survivors, round=1))
 
 
 def test_a_second_unmasking_of_a_round() -> None:
@@ -111,6 +128,50 @@ def test_a_second_roster_or_inbox_after_a_restart(tmp_path) -> None:
     np.testing.assert_array_equal(cast.round.total(), cast.sum(cast.names))
 
 
+@pytest.mark.parametrize(
+    ("when", "how"),
+    [
+        *itertools.product(["at first", "dealt", "accepted"], ["deleted", "emptied", "of another client", "in memory"]),
+        *itertools.product(["dealt", "accepted"], ["as it began"]),
+    ],
+)
+def test_a_state_without_the_file_that_went_with_it(tmp_path, when: str, how: str) -> None:
+    """Without what it has done, a client could deal, mask and answer a second time: it begins a new run instead."""
+    cast = Cast.make(5, memory=tmp_path)
+    client, file = cast.clients["c000"], tmp_path / "c000"
+    states = {"at first": client.state()}
+    began = file.read_bytes()
+
+    def keep(name: str, message: bytes) -> bytes:
+        if name == "c001":  # the next after c000 to be served, at either step
+            states["accepted" if "dealt" in states else "dealt"] = client.state()
+        return message
+
+    cast.set_up(change=keep).mask()
+    client.answer(cast.survivors)
+
+    def restore(rounds: Rounds) -> Client:
+        return Client.restore(states[when], cast.pins, cast.keys["c000"].sign, rounds)
+
+    restore(Rounds(file))
+    if how == "deleted":
+        file.unlink()
+    elif how == "emptied":
+        file.write_bytes(b"")
+    elif how == "of another client":
+        cast.clients["c001"].state()
+        file.write_bytes((tmp_path / "c001").read_bytes())
+    elif how == "as it began":
+        file.write_bytes(began)
+    with pytest.raises(InputError, match=r"file of rounds is lost.*begin a new run"):
+        restore(Rounds() if how == "in memory" else Rounds(file))
+
+
+def test_a_state_is_kept_beside_a_file_only() -> None:
+    with pytest.raises(InputError, match="needs Rounds with a file"):
+        Cast.make(3).clients["c000"].state()
+
+
 def test_the_memory_of_rounds_on_disk(tmp_path, monkeypatch) -> None:
     file = tmp_path / "rounds"
     Rounds(file).claim(bytes(32), 3, 4)
@@ -138,6 +199,7 @@ def test_another_rounds_number_opens_nothing() -> None:
     cast = Cast.make(5, rounds=2).set_up().mask()
     first, survivors = cast.round, cast.survivors
     for name in cast.names:
+        cast.clients[name].mask(1, cast.values[name])
         answer = cast.clients[name].answer(altered(survivors, Survivors, round=1))
         with pytest.raises(PeerError, match="message of round 1 in round 0"):
             first.add_answer(name, answer)
@@ -186,7 +248,7 @@ def test_a_client_listed_alive_here_and_dropped_there_keeps_its_value(told_first
     told = [cast.names[:1] + cast.names[1:7][:told_first], cast.names[:1] + cast.names[1:7][told_first:]]
     opened, reached = [], []
     for survivors, names in zip(lists, told, strict=True):
-        cast.clients["c000"]._rounds = Rounds()  # a colluder forgets at will
+        forget(cast.clients["c000"])
         cast.round._list = decode(survivors, Survivors, "")
         cast.round._digest = agreed.survivors_digest(cast.round._list)
         cast.round._answers.clear()
@@ -250,7 +312,7 @@ def test_pads_for_another_list_do_not_open_an_answer() -> None:
     assert not opens(cast, "c000", pads)  # four of five
     stray = cast.clients["c004"].answer(other)
     assert not opens(cast, "c000", pads | {"c004": pad_of(cast, stray, "c000")})
-    cast.clients["c004"]._rounds = Rounds()
+    forget(cast.clients["c004"])
     for_it = cast.clients["c004"].answer(cast.survivors)
     assert opens(cast, "c000", pads | {"c004": pad_of(cast, for_it, "c000")})
 
@@ -292,6 +354,28 @@ def put(entries: list[bytes], place: int, entry: bytes) -> list[bytes]:
     return [*entries[:place], entry, *entries[place + 1 :]]
 
 
+def top_bit(key: bytes) -> bytes:
+    return key[:31] + bytes([key[31] | 128])
+
+
+@pytest.mark.parametrize("field", ["box", "masks"])
+def test_one_clients_bad_key_is_no_trouble_of_the_others(field: str) -> None:
+    """The server leaves out whoever sends a key that nobody can use, so that the run of the others is not used up."""
+    cast = Cast.make(5)
+    bad = resigned(cast.clients["c004"].keys(), cast, "c004", **{field: bytes(32)})
+    with pytest.raises(PeerError, match="keys of c004 hold one that X25519 cannot use"):
+        cast.server.add_keys("c004", bad)
+    cast.set_up(no_keys=["c004"]).mask(missing=["c004"]).answer()
+    np.testing.assert_array_equal(cast.round.total(), cast.sum(cast.names[:4]))
+
+
+def test_a_pin_that_anybody_can_sign_for() -> None:
+    cast = Cast.make(3)
+    for pin, message in (("ed25519:" + bytes(32).hex(), "anybody can sign"), ("c001", "lower-case hex digits")):
+        with pytest.raises(InputError, match=message):
+            Client("c000", cast.parameters, cast.pins | {"c001": pin}, cast.keys["c000"].sign, Rounds())
+
+
 def test_a_roster_as_it_should_be() -> None:
     roster_with(lambda entries, _: entries)
     roster_with(lambda entries, _: entries[:4])
@@ -314,6 +398,11 @@ def test_a_roster_as_it_should_be() -> None:
         (lambda e, c: put(e, 1, resigned(e[1], c, "c001", box=decode(e[2], Keys, "").box)), "repeat a key"),
         (lambda e, c: put(e, 1, resigned(e[1], c, "c001", masks=decode(e[1], Keys, "").box)), "repeat a key"),
         (lambda e, c: put(e, 1, resigned(e[1], c, "c001", box=bytes(32))), "X25519 cannot use"),
+        # the same key again: curve25519 takes no notice of the top bit
+        (
+            lambda e, c: put(e, 1, resigned(e[1], c, "c001", box=top_bit(decode(e[2], Keys, "").box))),
+            "X25519 cannot use",
+        ),
         (lambda e, c: put(e, 1, resigned(e[1], c, "c001", masks=bytes(64))), "another number of rounds"),
         (lambda e, c: put(e, 1, resigned(e[1], c, "c001", parameters=bytes(32))), "other parameters"),
         (lambda e, c: put(e, 1, resigned(e[1], c, "c001", client=5)), "not in this sum"),

@@ -82,7 +82,7 @@ def check_fusion(told: dict[str, Any], protocol: str) -> None:
 
 def test_intersection() -> None:
     found = result("psi", "--n", "2^6")
-    assert list(found) == ["benchmark", "protocol", "link", "n", "learn", "machine", "fusion", "peers"]
+    assert list(found) == ["benchmark", "protocol", "link", "files", "n", "learn", "machine", "fusion", "peers"]
     head = found["benchmark"], found["protocol"], found["link"], found["n"], found["learn"]
     assert head == ("psi", "auto", "lan", 64, "both")
     assert found["peers"] == {}
@@ -93,7 +93,7 @@ def test_intersection() -> None:
 
 def test_intersection_of_several_sizes_and_protocols_with_one_learner() -> None:
     found = result("psi", "--n", "33,2^6", "--protocol", "ecdh,vole", "--learn", "one")
-    assert list(found) == ["benchmark", "protocol", "link", "n", "learn", "machine", "series"]
+    assert list(found) == ["benchmark", "protocol", "link", "files", "n", "learn", "machine", "series"]
     assert (found["protocol"], found["n"], found["learn"]) == (["ecdh", "vole"], [33, 64], "one")
     entries = [(n, protocol) for n in (33, 64) for protocol in ("ecdh", "vole")]
     for (n, protocol), one in zip(entries, found["series"], strict=True):
@@ -102,9 +102,15 @@ def test_intersection_of_several_sizes_and_protocols_with_one_learner() -> None:
         check_fusion(one["fusion"], protocol)
 
 
+def test_intersection_of_parquet_files() -> None:
+    found = result("psi", "--n", "50", "--files", "parquet")
+    assert found["files"] == "parquet"
+    check_fusion(found["fusion"], "ecdh")
+
+
 def test_intersection_over_a_slower_link() -> None:
     found = result("psi", "--n", "100", "--protocol", "vole", "--link", "wan")
-    assert list(found) == ["benchmark", "protocol", "link", "relay", "n", "learn", "machine", "fusion", "peers"]
+    assert list(found)[2:6] == ["link", "files", "relay", "n"]
     assert found["link"] == "wan"
     assert {key: found["relay"][key] for key in ("mbit_per_second", "round_trip_ms")} == {
         "mbit_per_second": 100,
@@ -130,6 +136,7 @@ def test_kernels() -> None:
     long = found["fusion"]["long"]
     assert (long["n"], set(long["published"]["milliseconds"])) == (1000, {"okvs_encode", "okvs_decode"})
     blocks = block.variants()
+    assert set(long["operations"]["join"]) == {"native"}
     for name in ("aes", "gf128_multiply", "gf128_scale", "okvs_encode", "okvs_decode", "vole"):
         told = long["operations"][name]
         assert set(told) == ({blocks[0], blocks[-1]} if name == "vole" else set(blocks)), name
@@ -148,6 +155,19 @@ def test_rlwe() -> None:
             assert 0 <= low <= measured["milliseconds"] <= high
         assert told["bytes"]["seeded"] < 0.51 * told["bytes"]["pair"]
         assert told["bytes"]["response"] < 66_000
+
+
+def test_learning() -> None:
+    found = result("learning", "--n", "2000", "--columns", "2", "--repeat", "1", "--against", "pooled")
+    assert list(found) == ["benchmark", "protocol", "link", "n", "columns", "machine", "fusion", "peers"]
+    assert found["fusion"]["error"]["coefficients"] < 1e-4
+    assert found["fusion"]["error"]["standard_errors"] < 1e-3
+    for told in (found["fusion"], found["peers"]["pooled"]):
+        low, high = told["spread"]
+        assert 0 < low <= told["seconds"] <= high
+        assert set(told["peak_mb"]) == set(told["cpu_seconds"])
+    assert found["fusion"]["bytes"] > 1e6
+    assert found["peers"]["pooled"]["ratio"] > 0
 
 
 def test_channel() -> None:
@@ -203,6 +223,7 @@ def test_a_table_of_kernels_for_people() -> None:
         (("psi", "--protocol", "ecdh,kkrt"), "no protocol 'kkrt'"),
         (("psi", "--protocol", ","), "needs one of auto, vole, ecdh"),
         (("psi", "--against", "openmined", "--link", "wan"), "openmined uses no network"),
+        (("psi", "--against", "secretflow", "--files", "parquet"), "peers read CSV files only"),
         (("psi", "--against", "secretflow", "--python", "/nowhere/python"), "does not run"),
     ],
 )

@@ -59,6 +59,15 @@ def test_an_identity_signs_under_its_fingerprint(tmp_path):
     Identity.create("a", tmp_path / "a.key")
     with pytest.raises(InputError, match="not hold this identity any more"):
         identity.sign(b"")
+    write(tmp_path / "a.key", b"no key")
+    with pytest.raises(InputError, match="not hold this identity any more"):
+        identity.sign(b"")
+    write(tmp_path / "a.key", pem(Ed25519PrivateKey.generate(), b"password"))
+    with pytest.raises(InputError, match="not hold this identity any more"):
+        identity.sign(b"")
+    (tmp_path / "a.key").unlink()
+    with pytest.raises(InputError, match="cannot read the identity"):
+        identity.sign(b"")
 
 
 def test_nothing_is_overwritten(tmp_path):

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusion.crypto.masks import add_mask, derive, public_key, shared_secret, subtract_mask
+from fusion.crypto.masks import add_mask, derive, public_key, shared_secret, subtract_mask, usable
 from fusion.errors import InputError, PeerError
 
 
@@ -76,6 +76,28 @@ def test_both_owners_agree_as_in_rfc_7748() -> None:
 def test_public_keys_that_everybody_shares_are_refused(point: bytes) -> None:
     with pytest.raises(PeerError, match="cannot use"):
         shared_secret(bytes(range(32)), point)
+
+
+def test_a_usable_key_has_one_encoding_and_works() -> None:
+    """Against the library, for every number next to the field's edges and for the points of small order."""
+    field = 2**255 - 19
+    order_8 = (
+        "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+        "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+    )
+    numbers = [*range(40), *range(field - 40, 2**255), *(int.from_bytes(bytes.fromhex(u), "little") for u in order_8)]
+    refused = 0
+    for number in [*numbers, *(number + 2**255 for number in numbers)]:
+        public = number.to_bytes(32, "little")
+        try:
+            shared_secret(bytes(range(32)), public)
+            works = True
+        except PeerError:
+            works = False
+        assert usable(public) == (works and number < field)
+        refused += not works
+    assert refused == 14  # 0, 1, -1, two of order 8, the field's order and one more; each also with the top bit set
+    assert usable(public_key(bytes(range(32))))
 
 
 def test_derived_keys_are_hkdf_and_differ_by_every_label() -> None:

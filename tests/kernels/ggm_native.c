@@ -57,25 +57,52 @@ static int check_trees(const fusion_aes *aes, size_t leaves)
     return wrong;
 }
 
+/* Compresses x, in two parts. */
+static void compress(const fusion_excode *code, uint8_t *x, uint8_t *scratch)
+{
+    const size_t n = code->n, buckets = fusion_excode_buckets(n);
+    const size_t middle = n / 2 / FUSION_EXCODE_BATCH * FUSION_EXCODE_BATCH;
+    uint32_t *starts = calloc(buckets + 1, sizeof *starts), *one = calloc(buckets, sizeof *one);
+    uint32_t *both = calloc(buckets, sizeof *both);
+    if (!starts || !one || !both) abort();
+    for (uint32_t pass = 0; pass < 2; pass++) {
+        const uint8_t nothing[GF128_BYTES] = {0};
+        uint8_t sum[GF128_BYTES];
+        memset(one, 0, buckets * sizeof *one);
+        fusion_excode_count(code, one, pass, 0, middle);
+        memcpy(both, one, buckets * sizeof *both);
+        fusion_excode_count(code, both, pass, middle, n);
+        for (size_t b = 0; b < buckets; b++) {
+            starts[b + 1] = starts[b] + both[b];
+            both[b] = starts[b];
+            one[b] += starts[b];
+        }
+        fusion_excode_sum(sum, x, 0, middle);
+        fusion_excode_scatter(code, scratch, x, nothing, both, pass, 0, middle);
+        fusion_excode_scatter(code, scratch, x, sum, one, pass, middle, n);
+        fusion_excode_shuffle(code, x, scratch, starts, pass, 0, buckets / 2);
+        fusion_excode_shuffle(code, x, scratch, starts, pass, buckets / 2, buckets);
+    }
+    fusion_excode_contract(code, x, 0, n / 32);
+    free(starts), free(one), free(both);
+}
+
 /* The sum of two compressed vectors is the compressed sum. */
 static int check_code(const fusion_aes *aes, const fusion_gf128 *field, size_t n)
 {
-    size_t buckets = 1;
-    while (n > 4096 * buckets) buckets *= 2;
     uint8_t *a = fresh(BLOCK * n, 1), *b = fresh(BLOCK * n, 2), *c = fresh(BLOCK * n, 3), *scratch = fresh(BLOCK * n, 4);
     uint8_t *weights = fresh(BLOCK * FUSION_EXCODE_SIDE, 5), *round_keys = fresh(AES128_ROUND_KEYS, 6);
-    uint32_t *starts = malloc((2 * buckets + 1) * sizeof *starts);
-    if (!starts) abort();
+    const fusion_excode code = {aes, field, round_keys, weights, n};
     for (size_t i = 0; i < BLOCK * n; i++) c[i] = a[i] ^ b[i];
     uint8_t *each[3] = {a, b, c};
     for (int k = 0; k < 3; k++) {
         HIDE(each[k], BLOCK * n);
-        fusion_excode(aes, field, each[k], scratch, starts, round_keys, weights, n);
+        compress(&code, each[k], scratch);
         SHOW(each[k], BLOCK * n);
     }
     int wrong = 0;
     for (size_t i = 0; i < BLOCK * n / 2; i++) wrong |= c[i] != (a[i] ^ b[i]);
-    free(a), free(b), free(c), free(scratch), free(weights), free(round_keys), free(starts);
+    free(a), free(b), free(c), free(scratch), free(weights), free(round_keys);
     return wrong;
 }
 

@@ -11,6 +11,7 @@
 #include "aes.h"
 #include "gf128.h"
 #include "hashing.h"
+#include "join.h"
 #include "logarithm.h"
 #include "ntt.h"
 #include "okvs.h"
@@ -332,6 +333,68 @@ static void run_okvs(const block *f)
     }
 }
 
+/* Entries of a set, in partitions, from two parts; `first` gets where partitions start. */
+static block spread(block rows, size_t width, size_t n, int bits, block *first)
+{
+    const size_t all = (size_t)1 << bits, middle = n / 2;
+    block entries = allocate(n * sizeof(fusion_join_entry)), one = allocate(4 * all), both = allocate(4 * all);
+    uint32_t *const next = (uint32_t *)both.bytes, *const other = (uint32_t *)one.bytes;
+    *first = allocate(4 * (all + 1));
+    uint32_t *const starts = (uint32_t *)first->bytes;
+    memset(other, 0, one.size);
+    fusion_join_count(other, rows.bytes, width, n, bits, 0, middle);
+    memcpy(next, other, one.size);
+    fusion_join_count(next, rows.bytes, width, n, bits, middle, n);
+    starts[0] = 0;
+    for (size_t p = 0; p < all; p++) starts[p + 1] = starts[p] + next[p];
+    for (size_t p = 0; p < all; p++) {
+        next[p] = starts[p];
+        other[p] += starts[p];
+    }
+    fusion_join_spread((fusion_join_entry *)entries.bytes, next, rows.bytes, width, n, bits, 0, middle);
+    fusion_join_spread((fusion_join_entry *)entries.bytes, other, rows.bytes, width, n, bits, middle, n);
+    free(one.bytes);
+    free(both.bytes);
+    return entries;
+}
+
+static size_t largest(block first)
+{
+    uint32_t most = 0, *starts = (uint32_t *)first.bytes;
+    for (size_t p = 0; p + 1 < first.size / 4; p++)
+        if (starts[p + 1] - starts[p] > most) most = starts[p + 1] - starts[p];
+    return most;
+}
+
+static size_t one_byte(block b) { return b.size ? b.bytes[0] : 0; }
+
+/* join BITS N M WIDTH OURS THEIRS PAIRS REPEATED: pairs are numbers of one byte each; REPEATED flags rows of THEIRS. */
+static void run_join(const block *f)
+{
+    const int bits = (int)one_byte(f[0]);
+    const size_t n = one_byte(f[1]), m = one_byte(f[2]), width = one_byte(f[3]), all = (size_t)1 << bits;
+    block first_a, first_b, a = spread(f[4], width, n, bits, &first_a), b = spread(f[5], width, m, bits, &first_b);
+    const size_t pairs = f[6].size / 2, room = largest(first_a) > largest(first_b) ? largest(first_a) : largest(first_b);
+    block i = allocate(8 * (n < m ? n : m)), j = allocate(i.size), scratch = allocate(room * sizeof(fusion_join_entry));
+    block found = allocate(f[6].size), flags = allocate(m);
+    const fusion_join_set x = {(fusion_join_entry *)a.bytes, (uint32_t *)first_a.bytes, f[4].bytes};
+    const fusion_join_set y = {(fusion_join_entry *)b.bytes, (uint32_t *)first_b.bytes, f[5].bytes};
+    fusion_join_entry *const space = (fusion_join_entry *)scratch.bytes;
+    if (fusion_join_match((int64_t *)i.bytes, (int64_t *)j.bytes, &x, &y, width, bits, 0, all, space) != pairs)
+        fail("another number of pairs");
+    for (size_t k = 0; k < pairs; k++) {
+        found.bytes[2 * k] = (uint8_t)((int64_t *)i.bytes)[k];
+        found.bytes[2 * k + 1] = (uint8_t)((int64_t *)j.bytes)[k];
+    }
+    expect("pairs", found, f[6]);
+    if (m) memset(flags.bytes, 0, m);
+    fusion_join_repeats(flags.bytes, &y, width, bits, 0, all / 2, space);
+    fusion_join_repeats(flags.bytes, &y, width, bits, all / 2, all, space);
+    expect("repeated", flags, f[7]);
+    block *const used[] = {&first_a, &first_b, &a, &b, &i, &j, &scratch};
+    for (size_t k = 0; k < sizeof used / sizeof *used; k++) free(used[k]->bytes);
+}
+
 /* --- lattices; words are 8 bytes, little-endian, as on every machine that runs the sanitisers --- */
 
 typedef struct {
@@ -456,13 +519,13 @@ static void run_pack(const block *f)
     expect("unpack", words, f[1]);
 }
 
-/* join N PRIMES GARNER RESIDUES WORDS, GARNER being the inverse and its ratio */
-static void run_join(const block *f)
+/* garner N PRIMES INVERSES RESIDUES WORDS, INVERSES being the inverse and its ratio */
+static void run_garner(const block *f)
 {
     ring r = ring_of(f[0], f[1]);
     block words = allocate(f[4].size);
     fusion_rlwe_join(at(words), at(f[3]), at(f[2])[0], at(f[2])[1], r.moduli, 1);
-    expect("join", words, f[4]);
+    expect("garner", words, f[4]);
     free_ring(&r);
 }
 
@@ -597,10 +660,11 @@ static void run_operation(const char *name, const block *f)
         {"gf128", .blocks = run_gf128},              {"okvs", .blocks = run_okvs},
         {"ntt", .blocks = run_ntt},                  {"samples", .blocks = run_samples},
         {"scales", .blocks = run_scales},            {"pack", .blocks = run_pack},
-        {"join", .blocks = run_join},
+        {"garner", .blocks = run_garner},
         {"fixed", .blocks = run_fixed},              {"sums", .blocks = run_sums},
         {"logarithm", .blocks = run_logarithm},      {"reduce", .blocks = run_reduce},
         {"negate", .blocks = run_negate},
+        {"join", .blocks = run_join},
     };
     for (size_t k = 0; k < sizeof operations / sizeof operations[0]; k++) {
         if (strcmp(name, operations[k].name)) continue;

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reference import aes, expand, gf128, libsodium, okvs, rlwe, vectors
+from reference import aes, expand, gf128, join, libsodium, okvs, rlwe, vectors
 from reference.ristretto255 import ORDER
 
 from fusion.kernels import ntt
@@ -204,7 +204,7 @@ def scale_cases() -> Iterator[str]:
     inverse = pow(PRIMES[0], -1, PRIMES[1])
     garner = words([inverse, 2**64 * inverse // PRIMES[1]])
     joined = words([x % 2**64 for x in wide])
-    yield line("join", n.to_bytes(2, "big"), words(PRIMES[:2]), garner, words(*residues), joined)
+    yield line("garner", n.to_bytes(2, "big"), words(PRIMES[:2]), garner, words(*residues), joined)
     for bits, count in itertools.product((1, 7, 8, 50, 63, 64), (0, 1, 3, 8, 13)):
         values = [int.from_bytes(source.bytes(8), "little") >> (64 - bits) for _ in range(count)]
         whole = sum(v << bits * i for i, v in enumerate(values))
@@ -268,13 +268,37 @@ def little(number: int) -> bytes:
     return number.to_bytes(32, "little")
 
 
+def join_cases() -> Iterator[str]:
+    """Sets of a few rows and of many, hashes and made up, in few partitions and in more than there are rows."""
+    source = np.random.default_rng(4)
+    for width, bits in itertools.product((0, 1, 4, 8, 9, 10, 12, 13, 32), (0, 1, 5, 9)):
+        for n, m, values in ((0, 0, 256), (1, 1, 1), (3, 0, 9), (40, 70, 2), (70, 90, 256), (200, 250, 5)):
+            pool = source.integers(0, values, (200, width), dtype=np.uint8)
+            pool[::3, : width // 2] = 0
+            ours, theirs = ([row.tobytes() for row in pool[source.integers(0, 200, size)]] for size in (n, m))
+            pairs = bytes(itertools.chain.from_iterable(join.join(ours, theirs)))
+            flags = bytes(join.repeated(theirs))
+            sizes = (bytes([number]) for number in (bits, n, m, width))
+            yield line("join", *sizes, b"".join(ours), b"".join(theirs), pairs, flags)
+
+
 def rows_of(source: np.random.Generator, n: int) -> list[bytes]:
     return [source.bytes(16) for _ in range(n)]
 
 
 @pytest.mark.parametrize(
     "cases",
-    [curve_cases, hash_cases, column_cases, block_cases, okvs_cases, elgamal_cases, lattice_cases, scale_cases],
+    [
+        curve_cases,
+        hash_cases,
+        column_cases,
+        block_cases,
+        okvs_cases,
+        join_cases,
+        elgamal_cases,
+        lattice_cases,
+        scale_cases,
+    ],
 )
 def test_kernels_are_clean_under_sanitisers(harness, tmp_path, cases):
     lines = list(cases())

@@ -15,8 +15,9 @@ import fusion
 from fusion.channel import Session
 from fusion.correlations import vole as correlation
 from fusion.crypto import okvs
+from fusion.crypto.random import permutation
+from fusion.psi import ecdh, vole
 from fusion.psi import matches as tags
-from fusion.psi import vole
 
 from .parties import agrees, meet, one_opening, sets, twin
 from .recording import recorded
@@ -106,6 +107,8 @@ def test_every_tag_and_the_store_are_those_of_the_twin(monkeypatch):
 
     spy(correlation.Sender, lambda side, b: (side.delta, b.copy()))
     spy(correlation.Receiver, lambda side, shares: shares[0].copy())
+    order = [2, 0, 3, 1]
+    monkeypatch.setattr(vole, "permutation", lambda n: np.array(order[:n]))
     left, right = sets(rng(1), 3, 4, 2)
     with recorded(monkeypatch) as frames:
         [(mine, other)] = meet(vole, [(left, right)])
@@ -132,11 +135,11 @@ def test_every_tag_and_the_store_are_those_of_the_twin(monkeypatch):
         decoded = int.from_bytes(store_twin.decode(seed, key, elements, sizes.bins, sizes.slots), "little")
         total = decoded ^ gf128.multiply(int.from_bytes(value, "little"), number)
         expected.append(hashlib.sha256(prefix + total.to_bytes(16, "little") + key).digest()[:width])
-    assert [row.tobytes() for row in rows_on(frames, _TAGS, width)] == expected
+    assert [row.tobytes() for row in rows_on(frames, _TAGS, width)] == [expected[j] for j in order]
     assert (mine.tags == other.tags).all()
     assert [row.tobytes() for row in mine.tags] == sorted(expected[j] for _, j in twin(left, right))
     bits = np.unpackbits(rows_on(frames, _BITS, 1).ravel())[:4]
-    assert bits.tolist() == [int(j in {j for _, j in twin(left, right)}) for j in range(4)]
+    assert bits.tolist() == [int(j in {j for _, j in twin(left, right)}) for j in order]
 
 
 # --- what the wire shows ---
@@ -189,10 +192,28 @@ def test_every_operation_draws_everything_anew(monkeypatch):
     assert sent[0].isdisjoint(sent[1])
 
 
+@pytest.mark.parametrize("protocol", [vole, ecdh])
+def test_items_travel_in_a_random_order(monkeypatch, protocol):
+    """Of the same items in the same order, and the same secrets but for the order."""
+    left, right = sets(rng(5), 40, 40, 40)
+    drawn = []
+
+    def spied(n):
+        drawn.append(permutation(n))
+        return drawn[-1]
+
+    monkeypatch.setattr(protocol, "permutation", spied)
+    (mine, other), (again, _) = meet(protocol, [(left, right)] * 2)
+    assert {tuple(sorted(order)) for order in drawn} == {tuple(range(40))}
+    assert len({tuple(order) for order in drawn}) == len(drawn) == (2 if protocol is vole else 4)
+    assert agrees(left, right, (mine, other))
+    assert mine.ours.tolist() != again.ours.tolist()
+
+
 def test_items_are_hashed_with_the_session():
     items = rng(4).integers(0, 256, (70_000, 32), dtype=np.uint8)  # more than are hashed at a time
     sessions = [Session(bytes([i]) * 32, None, None) for i in (1, 2)]
-    (keys, values), (others, _) = (vole._keys_and_values(session, items, None) for session in sessions)
+    (keys, values), (others, _) = (vole._keys_and_values(session, items) for session in sessions)
     for i in (0, 1, 65_535, 65_536, 69_999):
         assert halves(sessions[0].id, items[i].tobytes()) == (keys[i].tobytes(), values[i].tobytes())
     assert not (keys == others).all(axis=1).any()
@@ -235,7 +256,7 @@ def test_a_store_without_solution_ends_in_an_error_on_both_sides(monkeypatch):
 def test_different_items_share_a_tag_as_often_as_its_width_says(monkeypatch):
     """Tags of one byte: each of 20,000 items of the receiver matches the sender's one item by chance."""
     collisions = runs = 0
-    compare = vole.match
+    compare = vole.join
 
     def counting(ours, theirs):
         nonlocal collisions, runs
@@ -245,7 +266,7 @@ def test_different_items_share_a_tag_as_often_as_its_width_says(monkeypatch):
         return compare(ours, theirs)
 
     monkeypatch.setattr(vole, "tag_bytes", lambda ours, theirs: 1)
-    monkeypatch.setattr(vole, "match", counting)
+    monkeypatch.setattr(vole, "join", counting)
     meet(vole, [sets(rng(i), 20_000, 1, 0) for i in range(3)], learn="left")
     assert runs == 60_000
     assert store_twin.inside_interval(collisions, runs, 1 / 256), f"{collisions} of {runs}"

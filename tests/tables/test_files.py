@@ -95,7 +95,7 @@ def test_bad_csv_is_explained_without_quoting_it(case: str, tmp_path: Path) -> N
 
 
 def test_a_ragged_row_is_numbered_in_a_file_of_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fusion.tables.reading._BLOCK", 1 << 12)
+    monkeypatch.setattr("fusion.tables.reading._BLOCKS", (1 << 10, 1 << 12))
     path = tmp_path / "t.csv"
     path.write_text("a,b\n" + "1,2\n" * 9000 + "1,2,3\n" + "1,2\n" * 9000 + "9\n")
     with pytest.raises(InputError, match="row 9002 of"):
@@ -105,6 +105,14 @@ def test_a_ragged_row_is_numbered_in_a_file_of_many_blocks(tmp_path: Path, monke
     broken = "line\n" * 100
     path.write_text("a,b\n" + f'"{broken}",2\n' * 200)
     assert Table.of(path).column("a").to_pylist() == [broken] * 200
+    broken = "line\n" * 600  # fits the large block only, as does the row before a ragged one
+    path.write_text("a,b\n" + f'"{broken}",2\n' * 20)
+    assert Table.of(path).column("a").to_pylist() == [broken] * 20
+    path.write_text("a,b\n" + "1,2\n" * 9000 + "1," + "2" * 3000 + "\n1,2,3\n")
+    with pytest.raises(InputError, match="row 9003 of"):
+        Table.of(path)
+    path.write_text("a" * 3000 + ",b\n" + "1,2\n" * 9000)
+    assert Table.of(path).rows == 9000
     path.write_text("a,b\n1,2\n1," + CANARY * 1000 + "\n")
     with pytest.raises(InputError, match="a cell is longer than") as caught:
         Table.of(path)

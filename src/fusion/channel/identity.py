@@ -179,7 +179,12 @@ class Identity:
 
     def sign(self, message: bytes) -> bytes:
         """The 64-byte Ed25519 signature of this identity. Messages begin with a label that nothing else signs."""
-        key = serialization.load_pem_private_key(self.path.read_bytes(), None)
+        try:
+            key = serialization.load_pem_private_key(self.path.read_bytes(), None)
+        except OSError as error:
+            raise InputError(f"cannot read the identity {self.path}: {error.strerror}; put it back") from None
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            key = None
         if not isinstance(key, Ed25519PrivateKey) or _fingerprint(key.public_key()) != self.fingerprint:
             raise InputError(f"{self.path} does not hold this identity any more; load it again")
         return key.sign(message)

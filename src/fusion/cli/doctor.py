@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["doctor"]
 
 _PACKAGES = ("numpy", "pandas", "pyarrow", "cryptography")
-_EXTRAS = {"dp": ("opendp",), "examples": ("statsmodels",), "tenseal": ("tenseal",)}
+_EXTRAS = {"dp": ("opendp",), "examples": ("statsmodels",), "phe": ("phe",), "tenseal": ("tenseal",)}
 _PROBE_SECONDS = 10.0  # for two people on the telephone to press a key
 
 

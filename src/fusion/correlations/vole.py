@@ -226,5 +226,7 @@ def _below(bound: int, words: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _compress(vectors: list[Rows], length: int, threads: int | None) -> list[Rows]:
-    compressed = code.compress(*(vector.reshape(-1, WIDTH) for vector in vectors), threads=threads)
-    return [rows[:length].copy() for rows in compressed]  # a view would keep what was used up
+    code.compress(*(vector.reshape(-1, WIDTH) for vector in vectors), threads=threads)
+    for vector in vectors:
+        vector.resize((length, WIDTH), refcheck=False)  # gives back what was used up, without a copy; no view is left
+    return vectors

@@ -20,11 +20,18 @@ from numpy.typing import NDArray
 
 from fusion.errors import InputError, PeerError
 
-__all__ = ["KEY_BYTES", "add_mask", "derive", "public_key", "shared_secret", "subtract_mask"]
+__all__ = ["KEY_BYTES", "add_mask", "derive", "public_key", "shared_secret", "subtract_mask", "usable"]
 
 KEY_BYTES = 32
 _BLOCK = 1 << 18  # bytes of key stream at a time: they stay in the cache between being made and being added
 _ZEROS = bytes(_BLOCK)
+# The coordinates of small order on curve25519 and its twist: 0, 1, -1 and the two of order 8
+_FIELD = 2**255 - 19
+_ORDER_8 = (
+    325606250916557431795983626356110631294008115727848805560023387167927233504,
+    39382357235489614581723060781553021112529911719440698176882885853963445705823,
+)
+_SMALL_ORDER = frozenset({0, 1, _FIELD - 1, *_ORDER_8})
 
 Words = NDArray[Any]
 
@@ -71,6 +78,12 @@ def shared_secret(secret: bytes, public: bytes) -> bytes:
         return X25519PrivateKey.from_private_bytes(secret).exchange(X25519PublicKey.from_public_bytes(public))
     except ValueError:
         raise PeerError("the peer sent a public key that X25519 cannot use") from None
+
+
+def usable(public: bytes) -> bool:
+    """Whether 32 bytes are the one encoding of a key with which `shared_secret` works."""
+    coordinate = int.from_bytes(public, "little")
+    return coordinate < _FIELD and coordinate not in _SMALL_ORDER
 
 
 def derive(secret: bytes, salt: bytes, *labels: bytes, length: int = KEY_BYTES) -> bytes:

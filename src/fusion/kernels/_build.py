@@ -19,6 +19,7 @@ _HEADERS = (
     "gf128",
     "ggm",
     "hashing",
+    "join",
     "logarithm",
     "ntt",
     "okvs",
@@ -159,8 +160,31 @@ ffibuilder.cdef(
     void fusion_rlwe_pack(uint8_t *out, const uint64_t *x, unsigned bits, size_t n);
     void fusion_rlwe_unpack(uint64_t *out, const uint8_t *x, unsigned bits, size_t n);
 
-    void fusion_excode(const fusion_aes *aes, const fusion_gf128 *field, uint8_t *x, uint8_t *scratch,
-                       uint32_t *starts, const uint8_t *round_keys, const uint8_t *weights, size_t n);
+    typedef struct {
+        const fusion_aes *aes;
+        const fusion_gf128 *field;
+        const uint8_t *round_keys, *weights;
+        size_t n;
+    } fusion_excode;
+    size_t fusion_excode_buckets(size_t n);
+    void fusion_excode_count(const fusion_excode *code, uint32_t *counts, uint32_t pass, size_t start, size_t stop);
+    void fusion_excode_sum(uint8_t *sum, const uint8_t *x, size_t start, size_t stop);
+    void fusion_excode_scatter(const fusion_excode *code, uint8_t *scratch, const uint8_t *x, const uint8_t *before,
+                               uint32_t *next, uint32_t pass, size_t start, size_t stop);
+    void fusion_excode_shuffle(const fusion_excode *code, uint8_t *x, const uint8_t *scratch, const uint32_t *starts,
+                               uint32_t pass, size_t first, size_t last);
+    void fusion_excode_contract(const fusion_excode *code, uint8_t *x, size_t first, size_t last);
+
+    typedef struct { uint64_t high; uint32_t low, row; } fusion_join_entry;
+    typedef struct { fusion_join_entry *entries; const uint32_t *first; const uint8_t *rows; } fusion_join_set;
+    void fusion_join_count(uint32_t *counts, const uint8_t *rows, size_t width, size_t n, int bits, size_t start,
+                           size_t stop);
+    void fusion_join_spread(fusion_join_entry *entries, uint32_t *next, const uint8_t *rows, size_t width, size_t n,
+                            int bits, size_t start, size_t stop);
+    size_t fusion_join_match(int64_t *i, int64_t *j, const fusion_join_set *a, const fusion_join_set *b, size_t width,
+                             int bits, size_t start, size_t stop, fusion_join_entry *scratch);
+    void fusion_join_repeats(uint8_t *repeated, const fusion_join_set *a, size_t width, int bits, size_t start,
+                             size_t stop, fusion_join_entry *scratch);
     """
 )
 ffibuilder.set_source(

@@ -3,5 +3,8 @@
 from __future__ import annotations
 
 from fusion.learning import metrics
+from fusion.learning.alignment import AlignmentWarning
+from fusion.learning.glm import VerticalGLM
+from fusion.learning.objective import ConvergenceWarning
 
-__all__ = ["metrics"]
+__all__ = ["AlignmentWarning", "ConvergenceWarning", "VerticalGLM", "metrics"]

@@ -5,13 +5,13 @@ Functionality: both parties hold a set of items; who learns, learns which of its
 Parties
     Two, symmetric: each runs `matches` with its own items.
 Inputs
-    32-byte digests of the items, none twice, already in a secret random order.
+    32-byte digests of the items, none twice, in any order.
 Outputs
     For a learner, its items that match, in the order of their tags.
 Protocol
     Party A draws a secret scalar a, party B a secret scalar b, fresh in every session. Each sends a H(x) or b H(y)
-    for its items; each multiplies what it receives by its own scalar. The point a b H(x) is hashed with the session
-    into a tag, and tags go back in the order received, but only to a party that learns.
+    for its items, in a random order; each multiplies what it receives by its own scalar. The point a b H(x) is hashed
+    with the session into a tag, and tags go back in the order received, but only to a party that learns.
 Leakage
     Both: the number of items of the other side. A learner: the intersection. A party that does not learn: nothing
     else. The masks are random points to whoever does not know the scalar (decisional Diffie-Hellman in ristretto255,
@@ -46,9 +46,11 @@ import numpy.typing as npt
 from fusion.channel import Channel, Chunk, Session
 from fusion.channel.messages import ENDS_BYTES, stream_bytes
 from fusion.crypto import group
+from fusion.crypto.random import permutation
 from fusion.errors import PeerError
 from fusion.kernels import hashing
-from fusion.psi.matches import Matches, has_repeats, match, tag_bytes
+from fusion.kernels.join import join, repeated
+from fusion.psi.matches import Matches, tag_bytes
 
 __all__ = ["CHUNK", "SUITE", "matches", "traffic"]
 
@@ -68,7 +70,7 @@ def traffic(learner: int, other: int, *, both: bool) -> int:
     return ENDS_BYTES + sum(stream_bytes(rows, each, CHUNK) for rows, each in streams)
 
 
-def matches(peer: Channel, session: Session, items: Rows, *, threads: int | None = None) -> Matches | None:
+def matches(peer: Channel, session: Session, items: Rows) -> Matches | None:
     """Run the protocol over ``items``, shape (n, 32); None for a party that does not learn."""
     n, m = session.ours.rows, session.theirs.rows
     width = tag_bytes(n, m)
@@ -78,6 +80,7 @@ def matches(peer: Channel, session: Session, items: Rows, *, threads: int | None
     # at most 45 bytes, so that expand_message_xmd needs two compressions for its last hash rather than three
     hash_to_group_tag = b"fusion/ecdh/1" + hashlib.sha256(domain + b"item/" + session.id).digest()
     secret = group.random_scalar()
+    order = permutation(n)
     theirs: deque[Rows] = deque()  # masks received, not yet worked on
     seen: list[Rows] = []
     their_tags: list[Rows] = []
@@ -87,19 +90,19 @@ def matches(peer: Channel, session: Session, items: Rows, *, threads: int | None
         while sent < n or returned < m:
             if theirs:
                 received = theirs.popleft()
-                points = group.decode(received, threads=threads)
-                product = group.multiply_encode(points, secret, threads=threads)
-                answer = hashing.sha256_rows(domain + b"tag/" + session.id, product, width, threads=threads)
+                points = group.decode(received)
+                product = group.multiply_encode(points, secret)
+                answer = hashing.sha256_rows(domain + b"tag/" + session.id, product, width)
                 returned += len(answer)
                 if we_learn:
                     their_tags.append(answer)
                 if they_learn:
                     yield Chunk(_TAGS, answer)
             elif sent < n:
-                block = items[sent : sent + CHUNK]
-                points = group.hash_to_group(block, hash_to_group_tag, threads=threads)
+                block = items[order[sent : sent + CHUNK]]
+                points = group.hash_to_group(block, hash_to_group_tag)
                 sent += len(block)
-                yield Chunk(_MASKS, group.multiply_encode(points, secret, threads=threads))
+                yield Chunk(_MASKS, group.multiply_encode(points, secret))
                 peer.advance(len(block))
             else:
                 yield None
@@ -121,13 +124,13 @@ def matches(peer: Channel, session: Session, items: Rows, *, threads: int | None
             filled = end
     if received != m or filled != len(our_tags):
         raise PeerError(f"{peer.peer} ended after {received} of {m} masks and {filled} of {len(our_tags)} tags")
-    if seen and has_repeats(np.concatenate(seen)):
+    if seen and repeated(np.concatenate(seen)).any():
         raise PeerError(f"{peer.peer} sent the same mask twice; its items must be distinct")
     if not we_learn:
         return None
     peer.phase("matching")
-    mine, _ = match(our_tags, np.concatenate(their_tags) if their_tags else np.empty((0, width), np.uint8))
-    return Matches(mine, our_tags[mine])
+    mine, _ = join(our_tags, np.concatenate(their_tags) if their_tags else np.empty((0, width), np.uint8))
+    return Matches(order[mine], our_tags.take(mine, axis=0))
 
 
 def _check_cut(peer: Channel, what: str, count: int, missing: int) -> None:

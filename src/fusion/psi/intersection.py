@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fusion.channel import Channel, Group, Session
-from fusion.crypto.random import permutation
 from fusion.errors import InputError
 from fusion.kernels import hashing
+from fusion.kernels.join import repeated
 from fusion.psi import ecdh, vole
-from fusion.psi.matches import first_occurrences
 from fusion.psi.plan import LARGE, choose
 from fusion.tables import ColumnReport, Keys, Table, explain_left_out, explain_matches, key_columns
 
@@ -128,7 +127,7 @@ def _check(*, how: str, duplicates: str, protocol: str) -> None:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Items:
-    """The distinct keys of a table, in a random order that stays secret: masks travel in it."""
+    """The distinct keys of a table."""
 
     kinds: tuple[str, ...]
     report: tuple[ColumnReport, ...]
@@ -140,14 +139,15 @@ class _Items:
 def _items(keys: Keys, duplicates: str) -> _Items:
     domain = b"fusion/psi/item/1/" + "/".join(keys.kinds).encode()
     digests = hashing.hmac_columns(domain, keys.columns)
-    chosen = first_occurrences(digests)
-    repeated = len(digests) - len(chosen)
-    if repeated and duplicates == "error":
+    again = repeated(digests)
+    count = int(again.sum())
+    if not count:
+        return _Items(keys.kinds, keys.report, digests, keys.valid, 0)
+    if duplicates == "error":
         raise InputError(
-            f"{repeated} rows repeat a key of an earlier row; remove them, add a key column, or pass duplicates='first'"
+            f"{count} rows repeat a key of an earlier row; remove them, add a key column, or pass duplicates='first'"
         )
-    chosen = chosen[permutation(len(chosen))]
-    return _Items(keys.kinds, keys.report, digests[chosen], keys.valid[chosen], repeated)
+    return _Items(keys.kinds, keys.report, digests[~again], keys.valid[~again], count)
 
 
 def _learned(session: Session, peer: Channel, matched: int | None) -> dict[str, list[str]]:

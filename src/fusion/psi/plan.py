@@ -16,14 +16,14 @@ LARGE = 1 << 14
 # Both announcements and both transcripts, for short names and a few key columns.
 _TALK = 700
 
-# Seconds on one core, first with the widest vectors: fitted to the runs in docs/performance.md; then by portable C:
-# reckoned from the kernels there, not run.
-_PREPARE = 0.35e-6  # reading, hashing and matching, for each item of either side
-_ECDH = 4.0e-6, 30e-6  # for each item of either side, at each side
-_VOLE = 0.3e-6, 1.9e-6
-_VOLE_FIXED = 0.04, 0.1
+# Seconds on one core, first with the widest vectors, then by portable C: fitted to runs of 2^16 and 2^20 rows, the
+# portable ones of 2^16 alone.
+_PREPARE = 0.2e-6  # reading, hashing and matching, for each item of either side
+_ECDH = 4.0e-6, 27e-6  # for each item of either side, at each side
+_VOLE = 0.25e-6, 1.7e-6
+_VOLE_FIXED = 0.04, 0.06
 _BASE_MB = 130.0  # the interpreter and its libraries
-_ECDH_MB, _VOLE_MB = 270e-6, 290e-6  # for each item of the larger side, its table included
+_ECDH_MB, _VOLE_MB = 230e-6, 220e-6  # for each item of the larger side, its table included
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Parties
     The receiver encodes its items into a store: whoever learns alone; of two learners the one with fewer items, or
     with the first name when both have as many. The other is the sender.
 Inputs
-    32-byte digests of the items, none twice, already in a secret random order.
+    32-byte digests of the items, none twice, in any order.
 Outputs
     For a learner, its items that match, in the order of their tags.
 Protocol
@@ -18,8 +18,8 @@ Protocol
         decode(K, y) + H(y) delta = decode(C, y) + (decode(P, y) + H(y)) delta,
 
     where the bracket vanishes if the receiver holds y and, but for a chance of 2^-128, does not if it holds y not.
-    Both hash their side of this, with the session and the key of y, into a tag. The sender sends its tags; the
-    receiver compares. When both learn, it answers with one bit for each of the sender's tags.
+    Both hash their side of this, with the session and the key of y, into a tag. The sender sends its tags in a random
+    order; the receiver compares. When both learn, it answers with one bit for each of the sender's tags.
 Leakage
     Both: the number of items of the other side. A learner: the intersection. A sender that does not learn: nothing
     else, as A masks P. A receiver: nothing else, as a tag of an item that it does not hold is the hash of something
@@ -51,7 +51,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -60,9 +60,11 @@ from fusion.channel import Channel, Chunk, Session
 from fusion.channel.messages import ENDS_BYTES, stream_bytes
 from fusion.correlations import vole
 from fusion.crypto import okvs
+from fusion.crypto.random import permutation
 from fusion.errors import PeerError
 from fusion.kernels import block, hashing
-from fusion.psi.matches import Matches, match, tag_bytes
+from fusion.kernels.join import join
+from fusion.psi.matches import Matches, tag_bytes
 
 __all__ = ["FRAME", "SUITE", "matches", "traffic"]
 
@@ -75,11 +77,11 @@ _SEED, _STORE, _TAGS, _BITS = 1, 2, 3, 4
 Rows = npt.NDArray[np.uint8]
 
 
-def matches(peer: Channel, session: Session, items: Rows, *, threads: int | None = None) -> Matches | None:
+def matches(peer: Channel, session: Session, items: Rows) -> Matches | None:
     """Run the protocol over ``items``, shape (n, 32); None for a party that does not learn."""
     if _receives(session, peer):
-        return _receiver(peer, session, items, threads)
-    return _sender(peer, session, items, threads)
+        return _receiver(peer, session, items)
+    return _sender(peer, session, items)
 
 
 def traffic(encoded: int, tagged: int, *, both: bool) -> int:
@@ -99,57 +101,67 @@ def _receives(session: Session, peer: Channel) -> bool:
     return (session.ours.rows, peer.name) < (session.theirs.rows, peer.peer)
 
 
-def _receiver(peer: Channel, session: Session, items: Rows, threads: int | None) -> Matches:
+def _receiver(peer: Channel, session: Session, items: Rows) -> Matches:
     sizes = okvs.parameters(len(items))
     peer.phase("making correlations")
-    a, c = vole.Receiver.open(peer, session, threads=threads).extend(peer, session, sizes.columns, threads=threads)
+    a, c = vole.Receiver.open(peer, session).extend(peer, session, sizes.columns)
     peer.phase("encoding the store", len(items))
-    keys, values = _keys_and_values(session, items, threads)
+    keys, values = _keys_and_values(session, items)
     seed = secrets.token_bytes(_WIDTH)  # only now: both sides have fixed their items
-    store = okvs.encode(sizes, seed, keys, values, threads=threads)
+    store = okvs.encode(sizes, seed, keys, values)
     del values
     np.bitwise_xor(store, a, out=store)
     del a
     peer.phase("sending the store", len(store))
-    _send(peer, (_SEED, np.frombuffer(seed, np.uint8).reshape(1, _WIDTH)), (_STORE, store))
+    _send(peer, (_SEED, _frames(np.frombuffer(seed, np.uint8).reshape(1, _WIDTH))), (_STORE, _frames(store)))
     del store
     peer.phase("tagging", len(items))
     width = tag_bytes(session.ours.rows, session.theirs.rows)
-    ours = _tags(session, okvs.decode(sizes, seed, keys, c, threads=threads), keys, width, threads)
+    ours = _tags(session, okvs.decode(sizes, seed, keys, c), keys, width)
     del c, keys
     peer.phase("receiving tags", session.theirs.rows)
     theirs = _receive(peer, _TAGS, session.theirs.rows, width)
     peer.phase("matching")
-    mine, other = match(ours, theirs)
+    mine, other = join(ours, theirs)
     if session.ours.learn == "both":
         bits = np.zeros(len(theirs), np.bool_)
         bits[other] = True
-        _send(peer, (_BITS, np.packbits(bits).reshape(-1, 1)))
-    return Matches(mine, ours[mine])
+        _send(peer, (_BITS, _frames(np.packbits(bits).reshape(-1, 1))))
+    return Matches(mine, ours.take(mine, axis=0))
 
 
-def _sender(peer: Channel, session: Session, items: Rows, threads: int | None) -> Matches | None:
+def _sender(peer: Channel, session: Session, items: Rows) -> Matches | None:
     sizes = okvs.parameters(session.theirs.rows)
     peer.phase("making correlations")
-    sender = vole.Sender.open(peer, session, threads=threads)
-    store = sender.extend(peer, session, sizes.columns, threads=threads)
-    keys, values = _keys_and_values(session, items, threads)
+    sender = vole.Sender.open(peer, session)
+    store = sender.extend(peer, session, sizes.columns)
+    keys, values = _keys_and_values(session, items)
+    order = permutation(len(items))
     peer.phase("receiving the store", len(store))
     seed = b""
     for stream, start, rows in _arrivals(peer, {_SEED: (1, _WIDTH), _STORE: (len(store), _WIDTH)}):
         if stream == _SEED:
             seed = rows.tobytes()
         else:
-            block.scale_add(store[start : start + len(rows)], rows, sender.delta, threads=threads)
+            block.scale_add(store[start : start + len(rows)], rows, sender.delta)
             peer.advance(len(rows))
     peer.phase("tagging", len(items))
-    sums = okvs.decode(sizes, seed, keys, store, threads=threads)
+    sums = okvs.decode(sizes, seed, keys, store)
     del store
-    block.scale_add(sums, values, sender.delta, threads=threads)
-    ours = _tags(session, sums, keys, tag_bytes(session.ours.rows, session.theirs.rows), threads)
-    del sums, keys, values
-    peer.phase("sending tags", len(ours))
-    _send(peer, (_TAGS, ours))
+    block.scale_add(sums, values, sender.delta)
+    del values
+    width = tag_bytes(session.ours.rows, session.theirs.rows)
+    ours = np.empty((len(items), width), np.uint8)
+
+    def shuffled() -> Iterator[Rows]:
+        for start in range(0, len(items), FRAME // width):
+            rows = order[start : start + FRAME // width]
+            part = ours[start : start + len(rows)]
+            part[:] = _tags(session, sums.take(rows, axis=0), keys.take(rows, axis=0), width)
+            yield part
+
+    peer.phase("sending tags", len(items))
+    _send(peer, (_TAGS, shuffled()))
     if session.ours.learn != "both":
         return None
     peer.phase("receiving matches")
@@ -157,11 +169,12 @@ def _sender(peer: Channel, session: Session, items: Rows, threads: int | None) -
     if bits[len(ours) :].any():
         raise PeerError(f"{peer.peer} marked items that do not exist")
     found = np.flatnonzero(bits[: len(ours)])
-    order, _ = match(ours[found], ours[found])  # sorts by tag
-    return Matches(found[order], ours[found[order]])
+    tags = ours.take(found, axis=0)
+    sorts, _ = join(tags, tags)
+    return Matches(order[found[sorts]], tags.take(sorts, axis=0))
 
 
-def _keys_and_values(session: Session, items: Rows, threads: int | None) -> tuple[Rows, Rows]:
+def _keys_and_values(session: Session, items: Rows) -> tuple[Rows, Rows]:
     """Two halves of a hash of every item, (n, 16) each.
 
     Hashed anew, because whoever writes into a table may have prepared items whose digests collide in one half; the
@@ -171,18 +184,18 @@ def _keys_and_values(session: Session, items: Rows, threads: int | None) -> tupl
     prefix = _prefix(session, b"item")
     for start in range(0, len(items), _BLOCK):
         part = slice(start, start + _BLOCK)
-        hashed = hashing.sha256_rows(prefix, items[part], 2 * _WIDTH, threads=threads)
+        hashed = hashing.sha256_rows(prefix, items[part], 2 * _WIDTH)
         keys[part], values[part] = hashed[:, :_WIDTH], hashed[:, _WIDTH:]
     return keys, values
 
 
-def _tags(session: Session, sums: Rows, keys: Rows, width: int, threads: int | None) -> Rows:
+def _tags(session: Session, sums: Rows, keys: Rows, width: int) -> Rows:
     """With the key, so that a guess at a sum is tried against one tag and not against all."""
     tags = np.empty((len(sums), width), np.uint8)
     prefix = _prefix(session, b"tag")
     for start in range(0, len(sums), _BLOCK):
         part = slice(start, start + _BLOCK)
-        tags[part] = hashing.sha256_rows(prefix, np.hstack((sums[part], keys[part])), width, threads=threads)
+        tags[part] = hashing.sha256_rows(prefix, np.hstack((sums[part], keys[part])), width)
     return tags
 
 
@@ -191,16 +204,22 @@ def _prefix(session: Session, use: bytes) -> bytes:
     return hashlib.sha256(b"fusion/psi/vole/1/" + SUITE.encode() + b"/" + use).digest() + session.id
 
 
-def _send(peer: Channel, *streams: tuple[int, Rows]) -> None:
+def _send(peer: Channel, *streams: tuple[int, Iterable[Rows]]) -> None:
+    """Send frames of rows, each made when the one before is on its way."""
+
     def chunks() -> Iterator[Chunk]:
-        for stream, rows in streams:
-            size = FRAME // rows.shape[1]
-            for start in range(0, len(rows), size):
-                yield Chunk(stream, rows[start : start + size])
-                peer.advance(min(size, len(rows) - start))
+        for stream, frames in streams:
+            for rows in frames:
+                yield Chunk(stream, rows)
+                peer.advance(len(rows))
 
     for _ in peer.exchange(chunks(), {}):
         pass
+
+
+def _frames(rows: Rows) -> Iterator[Rows]:
+    size = FRAME // rows.shape[1]
+    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def _receive(peer: Channel, stream: int, count: int, width: int) -> Rows:

@@ -26,15 +26,11 @@ if TYPE_CHECKING:
 _FILLING = r"\p{Z}\p{Cc}\p{Cf}\p{Pd}\x{2212}"
 
 
-def _byte_set(members: bytes) -> Flags:
-    flags = np.zeros(256, np.bool_)
-    flags[np.frombuffer(members, np.uint8)] = True
-    return flags
-
-
-_NOT_DIGIT = ~_byte_set(b"0123456789")
-_NOT_PLAIN = _byte_set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ" + bytes(range(0x80, 0x100)))
-_SPACE = _byte_set(b"\t\n\v\f\r\x1c\x1d\x1e\x1f ")
+# Bytes that clean text does not hold, as ranges: anything but digits; capitals and what is not ASCII.
+_NOT_DIGIT = (0, ord("0") - 1), (ord("9") + 1, 255)
+_NOT_PLAIN = (ord("A"), ord("Z")), (0x80, 255)
+_LAST_SPACE = ord(" ")
+_SPACE = np.isin(np.arange(256), list(b"\t\n\v\f\r\x1c\x1d\x1e\x1f "))
 
 
 class Kind(NamedTuple):
@@ -79,9 +75,11 @@ def _weigh(symbols: Bytes, weights: tuple[int, ...]) -> NDArray[np.uint16]:
 
 def _text_canonical(text: pa.LargeStringArray) -> Flags:
     data, ends = strings.raw(text)
-    filled = ends[1:] > ends[:-1]
-    flags: Flags = filled & (strings.count_bytes(text, _NOT_PLAIN) == 0)
-    flags[filled] &= ~(_SPACE[data[ends[:-1][filled]]] | _SPACE[data[ends[1:][filled] - 1]])
+    flags: Flags = (ends[1:] > ends[:-1]) & (strings.count_bytes(text, *_NOT_PLAIN) == 0)
+    used = data[ends[0] : ends[-1]]
+    if used.size and int(used.min()) <= _LAST_SPACE:
+        filled = ends[1:] > ends[:-1]
+        flags[filled] &= ~(_SPACE[data[ends[:-1][filled]]] | _SPACE[data[ends[1:][filled] - 1]])
     return flags
 
 
@@ -91,7 +89,7 @@ def _text_canonical(text: pa.LargeStringArray) -> Flags:
 def _integer_canonical(text: pa.LargeStringArray) -> Flags:
     data, ends = strings.raw(text)
     widths = strings.widths(text)
-    flags: Flags = (widths > 0) & (strings.count_bytes(text, _NOT_DIGIT) == 0)
+    flags: Flags = (widths > 0) & (strings.count_bytes(text, *_NOT_DIGIT) == 0)
     flags[flags] &= (data[ends[:-1][flags]] != ord("0")) | (widths[flags] == 1)
     return flags
 

@@ -63,10 +63,14 @@ def is_ascii(text: pa.LargeStringArray) -> bool:
     return not used.size or int(used.max()) < 0x80
 
 
-def count_bytes(text: pa.LargeStringArray, wanted: Flags) -> NDArray[np.int64]:
-    """How many bytes of each row are among the 256 flags of `wanted`."""
+def count_bytes(text: pa.LargeStringArray, *ranges: tuple[int, int]) -> NDArray[np.int64]:
+    """How many bytes of each row lie in one of the ranges, each from its first to its last byte."""
     data, ends = raw(text)
-    hits = wanted[data[ends[0] : ends[-1]]]
+    used = data[ends[0] : ends[-1]]
+    hits = np.zeros(used.size, np.bool_)
+    for first, last in ranges:
+        # what is below the range wraps to above it
+        hits |= used - np.uint8(first) <= last - first
     if not hits.any():
         return np.zeros(len(text), np.int64)
     running = np.zeros(hits.size + 1, np.int64)

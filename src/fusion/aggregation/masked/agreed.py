@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from fusion.aggregation.masked.messages import Keys, Survivors, decode, encode
 from fusion.aggregation.masked.parameters import Parameters
-from fusion.crypto.masks import Words, add_mask, derive, shared_secret, subtract_mask
+from fusion.crypto.masks import Words, add_mask, derive, shared_secret, subtract_mask, usable
 from fusion.crypto.sharing import SHARE_BYTES
 from fusion.errors import PeerError
 
@@ -93,6 +93,8 @@ def check_keys(data: bytes, parameters: Parameters, sender: str) -> Keys:
         raise PeerError(f"the keys of {name} are for a sum with other parameters")
     if len(keys.masks) != 32 * parameters.rounds or len(keys.commitments) != 32 * parameters.rounds:
         raise PeerError(f"the keys of {name} are for another number of rounds than {parameters.rounds}")
+    if not all(usable(key) for key in (keys.box, *cut(keys.masks, 32))):
+        raise PeerError(f"the keys of {name} hold one that X25519 cannot use")
     return keys
 
 

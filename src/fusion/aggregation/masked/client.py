@@ -38,7 +38,8 @@ from fusion.aggregation.masked.messages import (
     encode,
 )
 from fusion.aggregation.masked.parameters import Parameters
-from fusion.aggregation.masked.rounds import ACCEPTED, ANSWERED, DEALT, MASKED, Rounds
+from fusion.aggregation.masked.rounds import ACCEPTED, ANSWERED, DEALT, KEPT, MASKED, Rounds
+from fusion.channel.identity import check_fingerprint
 from fusion.crypto.masks import KEY_BYTES, add_mask, derive, public_key, shared_secret
 from fusion.crypto.random import Source
 from fusion.crypto.sharing import SHARE_BYTES, split
@@ -77,7 +78,7 @@ class Client:
     sign : callable
         Bytes -> the 64-byte Ed25519 signature of this client's own fingerprint.
     rounds : Rounds
-        What it has done before: with a file when `state` is kept between processes.
+        What it has done before. With a file, from the beginning, when `state` is kept between processes.
     source : callable
         Number of bytes -> that many uniform bytes.
     """
@@ -93,6 +94,8 @@ class Client:
     ) -> None:
         if name not in pins or not set(pins) <= set(parameters.clients):
             raise InputError("the pinned fingerprints must be those of clients of the sum, this one included")
+        for fingerprint in pins.values():
+            check_fingerprint(fingerprint)
         if len(set(pins.values())) != len(pins):
             raise InputError("two clients are pinned with the same fingerprint; each has a key of its own")
         self.name = name
@@ -112,7 +115,18 @@ class Client:
         raise InputError("a client holds secrets and is not pickled; keep state() in a file that only its owner reads")
 
     def state(self) -> bytes:
-        """Everything this client must keep between messages: **secret**, for a place that only its owner can read."""
+        """Everything this client must keep between messages: **secret**, for a place that only its owner can read.
+
+        With it the masks of every round of the run can be made again, past ones too: delete it after the last.
+
+        Raises
+        ------
+        InputError
+            If ``rounds`` has no file: what was done would be forgotten with the process.
+        """
+        if not self._rounds.lasting:
+            raise InputError("a client whose state is kept needs Rounds with a file, from its first step on")
+        self._rounds.note(self._subject, 0, KEPT)
         return msgspec.msgpack.encode(self._state)
 
     @classmethod
@@ -124,7 +138,14 @@ class Client:
         rounds: Rounds,
         source: Source = os.urandom,
     ) -> Client:
-        """The client that `state` was taken from. ``rounds`` must remember what happened since, so it has a file."""
+        """The client that `state` was taken from, with the file of rounds that it had then.
+
+        Raises
+        ------
+        InputError
+            If ``state`` is none, or the file is lost or not the one that went with it: what this client has already
+            done cannot be known, and only a new run is safe.
+        """
         try:
             kept = msgspec.msgpack.decode(state, type=_State)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -133,6 +154,13 @@ class Client:
         client._state = kept
         if kept.roster:
             client._adopt(client._checked(kept.roster))
+        steps = [(client._subject, KEPT)]
+        if kept.roster:
+            steps.append((client._subject, DEALT))
+        if len(kept.shares) > 1:
+            steps.append((client._run, ACCEPTED))
+        if not rounds.lasting or not all(rounds.holds(subject, 0, step) for subject, step in steps):
+            raise InputError("the file of rounds is lost, or does not go with this state; begin a new run")
         return client
 
     # Once a run
@@ -161,7 +189,7 @@ class Client:
             raise PeerError("the server's roster does not hold this client's own keys as they were sent")
         keys = self._checked(entries)
         # after a restart too: dealt in two rosters, the same secrets would mask two sums
-        self._rounds.claim(hashlib.sha256(own).digest(), 0, DEALT)
+        self._rounds.claim(self._subject, 0, DEALT)
         self._state.roster = entries
         self._adopt(keys)
         others = [index for index in self._keys if index != self._index]
@@ -245,6 +273,8 @@ class Client:
         self._check_run(message.run)
         self._check_round(message.round)
         self._check_survivors(message)
+        if not self._rounds.holds(self._run, message.round, MASKED):
+            raise PeerError(f"the server lists this client in round {message.round}, where it has sent no vector")
         self._rounds.claim(self._run, message.round, ANSWERED)
         digest = agreed.survivors_digest(message)
         payload = []
@@ -369,6 +399,11 @@ class Client:
             raise PeerError(
                 f"the server's list has {len(included)} survivors; the threshold is {self.parameters.threshold}"
             )
+
+    @property
+    def _subject(self) -> bytes:
+        """32 bytes that stand for the secrets of this run, before the run has a name."""
+        return hashlib.sha256(LABEL + b"client" + public_key(self._draw(b"box"))).digest()
 
     def _draw(self, what: bytes, number: int = 0) -> bytes:
         return derive(self._state.secret, self.parameters.digest, LABEL + what, number_bytes(self._index, number))

@@ -42,6 +42,30 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     limit: int
     rounds: int = 1
 
+    def __post_init__(self) -> None:
+        # however they came about, by `choose` or out of a message: what does not protect is not made
+        n, c = len(self.clients), self.colluding
+        if len(set(self.clients)) != n:
+            raise InputError("a client is named twice; every client has a name of its own")
+        if list(self.clients) != sorted(self.clients):
+            raise InputError("the clients of a sum are listed in the order of their names")
+        if not 2 <= n <= MAX_CLIENTS:
+            raise InputError(f"a secure sum has 2 to {MAX_CLIENTS} clients, not {n}")
+        if not 0 <= c <= n - 2:
+            raise InputError(f"colluding={c} does not fit {n} clients; at least two must be honest")
+        least = _least(n, c)
+        if not least <= self.threshold <= n:
+            raise InputError(
+                f"threshold={self.threshold} does not protect {n} clients of whom {c} collude with the server; "
+                f"take {least if least == n else f'{least} to {n}'}, or state fewer with colluding="
+            )
+        if self.size < 0 or not 1 <= self.rounds <= MAX_ROUNDS:
+            raise InputError(f"a secure sum has 0 values or more, and 1 to {MAX_ROUNDS} rounds")
+        if self.limit < 0 or n * self.limit >= 1 << 63:
+            raise InputError(
+                f"the sum of {n} values of such a bound does not fit 64 bits; give a smaller bound or fewer decimals"
+            )
+
     @classmethod
     def choose(
         cls,
@@ -64,40 +88,21 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
                 raise InputError(f"{name} is a number of parties; give a whole number, or leave it out")
         names = tuple(sorted(clients))
         n = len(names)
-        if len(set(names)) != n:
-            raise InputError("a client is named twice; every client has a name of its own")
-        if n < 2 or n > MAX_CLIENTS:
-            raise InputError(f"a secure sum has 2 to {MAX_CLIENTS} clients, not {n}")
         if n == 2 and not allow_two:
             raise InputError(
                 "a sum over two parties tells each the other's value; add a third, or pass allow_two=True to say so"
             )
         if colluding is None:
             colluding = max(1, -(-n // 3) - 1) if n > 2 else 0
-        if not 0 <= colluding <= n - 2:
-            raise InputError(f"colluding={colluding} does not fit {n} clients; at least two must be honest")
-        least = max((n + colluding) // 2 + 1, colluding + 2)
         if threshold is None:
-            threshold = least if allow_two else max(least, 3)
-        if least > n:
-            raise InputError(f"no threshold protects {n} clients against {colluding} that collude with the server")
-        if not least <= threshold <= n:
-            raise InputError(
-                f"threshold={threshold} does not protect {n} clients of whom {colluding} collude with the server; "
-                f"take {least if least == n else f'{least} to {n}'}, or state fewer with colluding="
-            )
+            threshold = max(_least(n, colluding), 2 if allow_two else 3)
+        chosen = cls(clients=names, threshold=threshold, colluding=colluding, size=size, limit=limit, rounds=rounds)
         if threshold < 3 and not allow_two:
             raise InputError(
                 "with a threshold of 2 a sum may cover two parties and tell each the other's value; "
                 "take 3 or more, or pass allow_two=True to say so"
             )
-        if size < 0 or not 1 <= rounds <= MAX_ROUNDS:
-            raise InputError(f"a secure sum has 0 values or more, and 1 to {MAX_ROUNDS} rounds")
-        if limit < 0 or n * limit >= 1 << 63:
-            raise InputError(
-                f"the sum of {n} values of such a bound does not fit 64 bits; give a smaller bound or fewer decimals"
-            )
-        return cls(clients=names, threshold=threshold, colluding=colluding, size=size, limit=limit, rounds=rounds)
+        return chosen
 
     @property
     def word(self) -> int:
@@ -108,3 +113,8 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     def digest(self) -> bytes:
         """32 bytes that stand for all of it."""
         return hashlib.sha256(b"fusion/sum/parameters/1" + encode(self)).digest()
+
+
+def _least(n: int, colluding: int) -> int:
+    """The smallest threshold t with 2 t > n + colluding and t >= colluding + 2; at most n, for n - 2 colluding."""
+    return max((n + colluding) // 2 + 1, colluding + 2)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from fusion.errors import InputError, PeerError
 
-__all__ = ["ACCEPTED", "ANSWERED", "DEALT", "MASKED", "Rounds"]
+__all__ = ["ACCEPTED", "ANSWERED", "DEALT", "KEPT", "MASKED", "Rounds"]
 
-DEALT, ACCEPTED, MASKED, ANSWERED = range(1, 5)
+KEPT, DEALT, ACCEPTED, MASKED, ANSWERED = range(5)
 _DID = {
     DEALT: "the server sent another roster, and this client has already shared its secrets",
     ACCEPTED: "the server sent another inbox, and this client has already taken one",
@@ -45,6 +45,11 @@ class Rounds:
     def __repr__(self) -> str:
         return f"Rounds({'in memory' if self._path is None else str(self._path)!r})"
 
+    @property
+    def lasting(self) -> bool:
+        """Whether it outlives the process."""
+        return self._path is not None
+
     def claim(self, subject: bytes, number: int, step: int) -> None:
         """Note, for good, that a step is done now.
 
@@ -67,16 +72,33 @@ class Rounds:
         InputError
             If the file cannot be written.
         """
+        if not self.note(subject, number, step):
+            raise PeerError(f"{_DID[step].format(number)}; a second time would show more than the sum")
+
+    def note(self, subject: bytes, number: int, step: int) -> bool:
+        """Note a step for good, and say whether it is new; arguments and errors as for `claim`."""
         record = _RECORD.pack(subject, number, step)
         with self._lock:
             try:
-                new = self._remember(record)
+                return self._remember(record)
             except OSError as error:
                 raise InputError(
                     f"cannot remember this round in {self._path}: {error.strerror}; choose a file that can be written"
                 ) from None
-        if not new:
-            raise PeerError(f"{_DID[step].format(number)}; a second time would show more than the sum")
+
+    def holds(self, subject: bytes, number: int, step: int) -> bool:
+        """Whether a step was noted; a file that is not there holds nothing, and is not made."""
+        record = _RECORD.pack(subject, number, step)
+        if self._path is None:
+            return record in self._seen
+        try:
+            return record in _records(self._path.read_bytes())
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise InputError(
+                f"cannot read {self._path}: {error.strerror}; choose a file that can be read and written"
+            ) from None
 
     def _remember(self, record: bytes) -> bool:
         if self._path is None:
@@ -88,7 +110,7 @@ class Rounds:
             fcntl.flock(descriptor, fcntl.LOCK_EX)  # of two processes one is first
             held = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
             whole = len(held) - len(held) % _RECORD.size  # a crash may have left part of one: that step was not taken
-            if any(held[start : start + _RECORD.size] == record for start in range(0, whole, _RECORD.size)):
+            if record in _records(held):
                 return False
             if os.pwrite(descriptor, record, whole) != len(record):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -102,3 +124,8 @@ class Rounds:
         finally:
             os.close(folder)
         return True
+
+
+def _records(held: bytes) -> set[bytes]:
+    """The whole records in a file; what is left of one at its end is none."""
+    return {held[start : start + _RECORD.size] for start in range(0, len(held) - _RECORD.size + 1, _RECORD.size)}

@@ -5,7 +5,7 @@ smaller sum.
 
 Parties
     Clients with a vector each, and a server. Without a server of its own, a group makes its first party by name the
-    server beside being a client; when it fails, the next one takes over.
+    server beside being a client; when it fails before the others have answered, the next one takes over.
 Inputs
     A vector of each client, its values at most `bound`. Clients need each other's fingerprints: keys pass through the
     server and are signed. In a group of channels, fresh keys for signing go straight from each to each instead.
@@ -228,8 +228,16 @@ class _Call:
         seat = LocalSeat(Client(peer.name, parameters, clients, identity.sign, Rounds()), values)
         with peer.operation(OPERATION):
             self._open(peer, parameters, values.size, learn=peer.peer, step="server")
-            attend(peer, parameters, seat)
-            _finish(peer, parameters, seat.included, (peer.peer,))
+            try:
+                attend(peer, parameters, seat)
+                _finish(peer, parameters, seat.included, (peer.peer,))
+            except FusionError as error:
+                if seat.answered:
+                    error.add_note(
+                        f"{peer.peer} may have this sum all the same: one over the same values with any client missing "
+                        "would show it that client's value, so run again with the same clients or not at all"
+                    )
+                raise
         return SecureSum(None, seat.included)
 
     def server(self) -> SecureSum:
@@ -241,14 +249,13 @@ class _Call:
         parameters = self.parameters([me, *self.peers], values.size)
         key = Ed25519PrivateKey.generate()
         pins = {me: _fingerprint(key.public_key().public_bytes_raw())} | self._meet(parameters, key)
-        allowed: frozenset[str] | None = None
         for candidate in parameters.clients:
             if candidate not in pins:
                 continue
             if len(pins) < parameters.threshold:
                 break
-            # fresh keys: what was masked or answered for another party that added up has no bearing on these
-            seat = LocalSeat(Client(me, parameters, pins, key.sign, Rounds()), values, allowed)
+            # fresh keys: what was masked for another party that added up has no bearing on these
+            seat = LocalSeat(Client(me, parameters, pins, key.sign, Rounds()), values)
             if candidate == me:
                 channels = {name: self.peers[name] for name in pins if name != me}
                 hosted = self._host(list(parameters.clients), channels, step=f"sum by {me}", local=seat)
@@ -263,12 +270,16 @@ class _Call:
                     _finish(peer, parameters, seat.included, parameters.clients)
                 return self._result(seat.total, seat.included)
             except FusionError as error:
-                if not gone(error) or seat.refused:
+                if not gone(error):
                     raise
+                if seat.answered:
+                    # The candidate may have told that sum to one party that keeps quiet about it. Set against it,
+                    # another sum would show the value of whoever is missing there, the candidate's own too.
+                    raise TransportError(
+                        f"{candidate} left when this party had answered, and may have told the sum to others: one "
+                        f"without it would show its value to them, so there is none; run again when {candidate} is back"
+                    ) from error
                 del pins[candidate]
-                if allowed is None and seat.answered is not None:
-                    # the candidate may have that sum: another one must not differ from it by anybody else's value
-                    allowed = seat.answered - {candidate}
         raise TransportError(
             f"{len(pins)} of {len(parameters.clients)} parties are left; the threshold is {parameters.threshold}: "
             "see those that left, and run again"
@@ -294,6 +305,11 @@ class _Call:
         for error in in_parallel({name: partial(meet, peer) for name, peer in self.peers.items()}).values():
             if error is not None and not gone(error):
                 raise error
+        owners = {_fingerprint(key.public_key().public_bytes_raw()): self.peers.name}
+        for name, fingerprint in met.items():
+            other = owners.setdefault(fingerprint, name)
+            if other != name:
+                raise PeerError(f"{name} and {other} announced the same key; one of them sent a copy")
         return met
 
     def _host(

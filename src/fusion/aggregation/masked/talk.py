@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from fusion.aggregation.masked.client import Client
-from fusion.aggregation.masked.messages import Survivors, decode
 from fusion.aggregation.masked.parameters import Parameters
 from fusion.aggregation.masked.server import Round, Server
 from fusion.aggregation.masked.threads import Hall, in_parallel
@@ -107,19 +106,14 @@ class _RemoteSeat:
 
 
 class LocalSeat:
-    """A client in this process, with what it does in a run of one round.
+    """A client in this process, with what it does in a run of one round."""
 
-    ``allowed``, where it is given, is the only set of names for whose sum it answers.
-    """
-
-    def __init__(self, client: Client, values: npt.NDArray[np.int64], allowed: frozenset[str] | None = None) -> None:
+    def __init__(self, client: Client, values: npt.NDArray[np.int64]) -> None:
         self._client = client
         self._values = values
-        self._allowed = allowed
         self._survivors = b""
         self.size = len(values)
-        self.refused = False
-        self.answered: frozenset[str] | None = None
+        self.answered = False
         self.included: tuple[str, ...] = ()
         self.total: npt.NDArray[np.int64] | None = None
 
@@ -134,17 +128,8 @@ class LocalSeat:
         return self._client.mask(0, self._values)
 
     def answer(self, survivors: bytes) -> bytes:
-        names = self._client.parameters.clients
-        listed = decode(survivors, Survivors, "the server").included
-        included = frozenset(names[index] for index in listed if index < len(names))
-        if self._allowed is not None and included != self._allowed:
-            self.refused = True
-            raise TransportError(
-                "the party that added up left when this party had answered, and others left with it; a sum over the "
-                "rest could be set against the first one, so there is none: run again with those who are there"
-            )
         answer = self._client.answer(survivors)
-        self._survivors, self.answered = survivors, included
+        self._survivors, self.answered = survivors, True
         return answer
 
     def close(self, closing: bytes) -> None:

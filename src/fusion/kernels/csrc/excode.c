@@ -3,9 +3,11 @@
 #include "constant_time.h"
 
 enum { ELEMENT = GF128_BYTES, SIDE = FUSION_EXCODE_SIDE };
-/* Elements worked on at once: labels and sums stay in the first cache. */
-enum { BATCH = 512 };
+/* Elements worked on at once, and columns contracted at once: what they need stays in the first cache. */
+enum { BATCH = FUSION_EXCODE_BATCH, COLUMNS = 64 };
 enum { LARGEST_BUCKET = 4096, MOST_BUCKETS = 1 << 16, LARGEST_PIECE = 2 * LARGEST_BUCKET };
+
+typedef uint64_t element __attribute__((vector_size(ELEMENT), aligned(1), may_alias));
 
 enum stream { LABELS, BUCKETS, SHUFFLES, STREAMS_OF_A_PASS = 4 };
 
@@ -34,7 +36,7 @@ static void draw(const fusion_aes *aes, const uint8_t *round_keys, uint8_t *out,
 
 static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
-static size_t bucket_count(size_t n)
+size_t fusion_excode_buckets(size_t n)
 {
     size_t buckets = 1;
     while (buckets < MOST_BUCKETS && n > buckets * LARGEST_BUCKET) buckets *= 2;
@@ -42,67 +44,67 @@ static size_t bucket_count(size_t n)
 }
 
 /* The buckets of elements [first, first + count); first is a multiple of BATCH. */
-static void draw_buckets(const fusion_aes *aes, const uint8_t *round_keys, uint16_t *out, uint64_t stream, size_t first,
-                         size_t count, size_t buckets)
+static void draw_buckets(const fusion_excode *code, uint16_t *out, uint64_t streams, size_t first, size_t count,
+                         size_t buckets)
 {
     uint8_t bytes[2 * BATCH];
-    draw(aes, round_keys, bytes, stream, first / 8, (count + 7) / 8);
+    draw(code->aes, code->round_keys, bytes, streams + BUCKETS, first / 8, (count + 7) / 8);
     for (size_t i = 0; i < count; i++)
         out[i] = (uint16_t)((bytes[2 * i] | bytes[2 * i + 1] << 8) & (buckets - 1));
 }
 
-/* Where each bucket starts, and where the last one ends. */
-static void lay_out(const fusion_aes *aes, const uint8_t *round_keys, uint32_t *starts, uint64_t stream, size_t n,
-                    size_t buckets)
+void fusion_excode_count(const fusion_excode *code, uint32_t *counts, uint32_t pass, size_t start, size_t stop)
 {
+    const size_t buckets = fusion_excode_buckets(code->n);
     uint16_t bucket[BATCH];
-    memset(starts, 0, (buckets + 1) * sizeof *starts);
-    for (size_t i = 0; i < n; i += BATCH) {
-        size_t count = least(BATCH, n - i);
-        draw_buckets(aes, round_keys, bucket, stream, i, count, buckets);
-        for (size_t k = 0; k < count; k++) starts[bucket[k] + 1]++;
+    for (size_t i = start; i < stop; i += BATCH) {
+        size_t count = least(BATCH, stop - i);
+        draw_buckets(code, bucket, STREAMS_OF_A_PASS * pass, i, count, buckets);
+        for (size_t k = 0; k < count; k++) counts[bucket[k]]++;
     }
-    for (size_t b = 0; b < buckets; b++) starts[b + 1] += starts[b];
 }
 
-/* Accumulate, label, and sort into buckets, the next free places of which are `next`. */
-static void scatter(const fusion_aes *aes, const fusion_gf128 *field, uint8_t *out, const uint8_t *x,
-                    const uint8_t *round_keys, uint32_t *next, uint64_t streams, size_t n, size_t buckets)
+void fusion_excode_sum(uint8_t sum[ELEMENT], const uint8_t *x, size_t start, size_t stop)
 {
-    uint8_t sums[ELEMENT * BATCH], labels[ELEMENT * BATCH];
+    const element *in = (const element *)x;
+    element total = {0, 0};
+    for (size_t i = start; i < stop; i++) total ^= in[i];
+    *(element *)sum = total;
+}
+
+void fusion_excode_scatter(const fusion_excode *code, uint8_t *scratch, const uint8_t *x,
+                           const uint8_t before[ELEMENT], uint32_t *next, uint32_t pass, size_t start, size_t stop)
+{
+    const size_t buckets = fusion_excode_buckets(code->n);
+    const uint64_t streams = STREAMS_OF_A_PASS * pass;
+    const element *in = (const element *)x;
+    element *const out = (element *)scratch;
+    element total = *(const element *)before, sums[BATCH];
+    uint8_t labels[ELEMENT * BATCH];
     uint16_t bucket[BATCH];
-    uint64_t total[2] = {0, 0}, element[2];
-    for (size_t i = 0; i < n; i += BATCH) {
-        size_t count = least(BATCH, n - i);
-        for (size_t k = 0; k < count; k++) {
-            memcpy(element, x + ELEMENT * (i + k), ELEMENT);
-            total[0] ^= element[0];
-            total[1] ^= element[1];
-            memcpy(sums + ELEMENT * k, total, ELEMENT);
-        }
-        draw(aes, round_keys, labels, streams + LABELS, i, count);
-        field->multiply(sums, sums, labels, count);
-        draw_buckets(aes, round_keys, bucket, streams + BUCKETS, i, count, buckets);
-        for (size_t k = 0; k < count; k++)
-            memcpy(out + ELEMENT * (size_t)next[bucket[k]]++, sums + ELEMENT * k, ELEMENT);
+    for (size_t i = start; i < stop; i += BATCH) {
+        size_t count = least(BATCH, stop - i);
+        for (size_t k = 0; k < count; k++) sums[k] = total ^= in[i + k];
+        draw(code->aes, code->round_keys, labels, streams + LABELS, i, count);
+        code->field->multiply((uint8_t *)sums, (const uint8_t *)sums, labels, count);
+        draw_buckets(code, bucket, streams, i, count, buckets);
+        for (size_t k = 0; k < count; k++) out[next[bucket[k]]++] = sums[k];
     }
     wipe(sums, sizeof sums);
-    wipe(total, sizeof total);
-    wipe(element, sizeof element);
+    wipe(&total, sizeof total);
 }
 
 /* Fisher and Yates on the places of one piece, [start, end), then its elements from `x` to `out` in that order. Places
  * are smaller than elements: hardly any lie so close that the processor takes one for another that is still being
  * written. */
-static void shuffle(const fusion_aes *aes, uint8_t *out, const uint8_t *x, const uint8_t *round_keys, uint64_t stream,
-                    size_t start, size_t end)
+static void shuffle(const fusion_excode *code, uint8_t *out, const uint8_t *x, uint64_t stream, size_t start, size_t end)
 {
     uint8_t words[8 * BATCH];
     uint16_t place[LARGEST_PIECE];
     for (size_t k = 0; k < end - start; k++) place[k] = (uint16_t)k;
     for (size_t g = start; g < end;) {
         size_t odd = g & 1, count = least(BATCH - odd, end - g);
-        draw(aes, round_keys, words, stream, g / 2, (odd + count + 1) / 2);
+        draw(code->aes, code->round_keys, words, stream, g / 2, (odd + count + 1) / 2);
         for (size_t k = odd; k < odd + count; k++, g++) {
             size_t here = g - start;
             size_t there = here + (size_t)((unsigned __int128)load64(words + 8 * k) * (end - g) >> 64);
@@ -111,33 +113,58 @@ static void shuffle(const fusion_aes *aes, uint8_t *out, const uint8_t *x, const
             place[here] = swap;
         }
     }
-    for (size_t g = start; g < end; g++) memcpy(out + ELEMENT * g, x + ELEMENT * (start + place[g - start]), ELEMENT);
+    const element *const from = (const element *)x + start;
+    for (size_t g = start; g < end; g++) ((element *)out)[g] = from[place[g - start]];
 }
 
-static void contract(const fusion_gf128 *field, uint8_t *x, const uint8_t *weights, size_t n)
+void fusion_excode_shuffle(const fusion_excode *code, uint8_t *out, const uint8_t *x, const uint32_t *starts,
+                           uint32_t pass, size_t first, size_t last)
 {
-    const size_t columns = n / (2 * SIDE);
-    for (size_t first = 0; first < columns; first += BATCH)
-        for (size_t j = 0; j < SIDE; j++)
-            for (size_t l = 0; l < SIDE; l++)
-                field->scale_add(x + ELEMENT * (columns * j + first), x + ELEMENT * (columns * (SIDE + l) + first),
-                                 weights + ELEMENT * (j ^ l), least(BATCH, columns - first));
+    for (size_t b = first; b < last; b++)
+        for (size_t start = starts[b]; start < starts[b + 1]; start += LARGEST_PIECE)
+            shuffle(code, out, x, STREAMS_OF_A_PASS * pass + SHUFFLES, start,
+                    least(start + LARGEST_PIECE, starts[b + 1]));
 }
 
-void fusion_excode(const fusion_aes *aes, const fusion_gf128 *field, uint8_t *x, uint8_t *scratch,
-                   uint32_t *starts, const uint8_t *round_keys, const uint8_t *weights, size_t n)
+static inline void add_row(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t count)
 {
-    const size_t buckets = bucket_count(n);
-    uint32_t *next = starts + buckets + 1;
-    for (uint64_t pass = 0; pass < 2; pass++) {
-        const uint64_t streams = STREAMS_OF_A_PASS * pass;
-        lay_out(aes, round_keys, starts, streams + BUCKETS, n, buckets);
-        memcpy(next, starts, buckets * sizeof *next);
-        scatter(aes, field, scratch, x, round_keys, next, streams, n, buckets);
-        for (size_t b = 0; b < buckets; b++)
-            for (size_t start = starts[b]; start < starts[b + 1]; start += LARGEST_PIECE)
-                shuffle(aes, x, scratch, round_keys, streams + SHUFFLES, start,
-                        least(start + LARGEST_PIECE, starts[b + 1]));
+    for (size_t k = 0; k < ELEMENT * count; k += 8) {
+        uint64_t x, y;
+        memcpy(&x, a + k, 8);
+        memcpy(&y, b + k, 8);
+        x ^= y;
+        memcpy(out + k, &x, 8);
     }
-    contract(field, x, weights, n);
+}
+
+/* y_j += sum over l < rows of c_(j xor l) * h_l, `rows` a power of two. Rows have `count` elements and lie y_apart and
+ * h_apart bytes from each other. In halves it is c0 h0 + c1 h1 and c1 h0 + c0 h1, which three products make:
+ * c0 (h0 + h1) in both, (c0 + c1) h1 and (c0 + c1) h0 (Karatsuba). `room` holds 2 (rows - 1) rows. */
+static void convolve(const fusion_gf128 *field, uint8_t *y, size_t y_apart, const uint8_t *h, size_t h_apart,
+                     const uint8_t *c, size_t rows, size_t count, uint8_t *room)
+{
+    if (rows == 1) {
+        field->scale_add(y, h, c, count);
+        return;
+    }
+    const size_t half = rows / 2, size = ELEMENT * count;
+    uint8_t *const sum = room, *const both = room + half * size, *const rest = both + half * size;
+    uint8_t weights[ELEMENT * FUSION_EXCODE_SIDE / 2];
+    for (size_t j = 0; j < half; j++) add_row(sum + size * j, h + h_apart * j, h + h_apart * (half + j), count);
+    memset(both, 0, half * size);
+    convolve(field, both, size, sum, size, c, half, count, rest);
+    for (size_t j = 0; j < rows; j++) add_row(y + y_apart * j, y + y_apart * j, both + size * (j % half), count);
+    add_row(weights, c, c + ELEMENT * half, half);
+    convolve(field, y, y_apart, h + h_apart * half, h_apart, weights, half, count, rest);
+    convolve(field, y + y_apart * half, y_apart, h, h_apart, weights, half, count, rest);
+}
+
+void fusion_excode_contract(const fusion_excode *code, uint8_t *x, size_t first, size_t last)
+{
+    const size_t apart = ELEMENT * (code->n / (2 * SIDE));
+    uint8_t room[2 * (SIDE - 1) * ELEMENT * COLUMNS];
+    for (; first < last; first += COLUMNS)
+        convolve(code->field, x + ELEMENT * first, apart, x + SIDE * apart + ELEMENT * first, apart, code->weights, SIDE,
+                 least(COLUMNS, last - first), room);
+    wipe(room, sizeof room);
 }

@@ -23,10 +23,34 @@
 #include "gf128.h"
 
 #define FUSION_EXCODE_SIDE 16
+/* Parts of a vector start at multiples of this number. */
+#define FUSION_EXCODE_BATCH 512
 
-/* x: n <= 2^28 elements, of which the first n / 2 become the result and the others are used up. scratch: room for n.
- * starts: room for 2 B + 1. weights: c_0 to c_15. Time and memory access depend on n and the round keys, which are public. */
-void fusion_excode(const fusion_aes *aes, const fusion_gf128 *field, uint8_t *x, uint8_t *scratch,
-                   uint32_t *starts, const uint8_t *round_keys, const uint8_t *weights, size_t n);
+/* n <= 2^28; weights: c_0 to c_15. All of it is public: time and memory access depend on nothing else. */
+typedef struct {
+    const fusion_aes *aes;
+    const fusion_gf128 *field;
+    const uint8_t *round_keys, *weights;
+    size_t n;
+} fusion_excode;
+
+/* B. */
+size_t fusion_excode_buckets(size_t n);
+
+/* One pass over x, which `scratch`, as long, helps to permute; parts and ranges of buckets are independent.
+ *
+ * 1. Adds to the B counts how many elements [start, stop) go to each bucket, and sums them up. */
+void fusion_excode_count(const fusion_excode *code, uint32_t *counts, uint32_t pass, size_t start, size_t stop);
+void fusion_excode_sum(uint8_t sum[GF128_BYTES], const uint8_t *x, size_t start, size_t stop);
+/* 2. Accumulates and labels elements [start, stop), the sum of those before being `before`, and moves those of bucket b to
+ * next[b], next[b] + 1, ... of scratch. */
+void fusion_excode_scatter(const fusion_excode *code, uint8_t *scratch, const uint8_t *x,
+                           const uint8_t before[GF128_BYTES], uint32_t *next, uint32_t pass, size_t start, size_t stop);
+/* 3. Shuffles buckets [first, last), back to x; bucket b starts at starts[b]. */
+void fusion_excode_shuffle(const fusion_excode *code, uint8_t *x, const uint8_t *scratch, const uint32_t *starts,
+                           uint32_t pass, size_t first, size_t last);
+
+/* After both passes: columns [first, last) of the matrix. The result is the first half of x; the rest is used up. */
+void fusion_excode_contract(const fusion_excode *code, uint8_t *x, size_t first, size_t last);
 
 #endif

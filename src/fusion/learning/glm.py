@@ -1,0 +1,402 @@
+"""`VerticalGLM`: a generalised linear model over columns of two parties that never meet."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from fusion.channel import Channel, Group
+from fusion.errors import InputError, PeerError
+from fusion.learning import fitted as halves
+from fusion.learning import inner_products
+from fusion.learning.alignment import check_alignment, fingerprint
+from fusion.learning.design import Design
+from fusion.learning.families import Family
+from fusion.learning.fitted import Fitted
+from fusion.learning.labels import Labels, offset_of
+from fusion.learning.solving import digest, solve
+from fusion.learning.vertical import (
+    VerticalObjective,
+    ask_to_stop,
+    receive_numbers,
+    send_numbers,
+    serve,
+    swap_counts,
+)
+
+__all__ = ["VerticalGLM"]
+
+Floats = npt.NDArray[np.float64]
+
+_NAME = "VerticalGLM"
+_ROWS_PER_COLUMN = 20
+_ROWS_PER_ROUND = 5
+_PARAMETERS = ("family", "power", "ridge", "fit_intercept", "max_rounds", "tolerance")
+
+
+class VerticalGLM:
+    """Generalised linear model with columns of two parties; one of them, the label party, also holds the labels.
+
+    Both parties build it with the same parameters, and call `fit` on their own columns of the same rows in the same
+    order, as `fusion.psi.intersect` returns them. The log link needs no approximation: the fit is that of the pooled
+    columns to the stated tolerance.
+
+    Parameters
+    ----------
+    family : str
+        ``"poisson"``, ``"gamma"`` or ``"tweedie"``, with log link; ``"gaussian"`` with identity link.
+    power : float, optional
+        Of the Tweedie family's variance, strictly between 1 and 2.
+    ridge : float
+        Adds half of it times the squared standardised coefficients, intercept apart, to the mean half deviance.
+    fit_intercept : bool
+    max_rounds : int
+        The most evaluations of the objective; each is a round between the parties.
+    tolerance : float
+        Stop when a step would lower the deviance by less than so much of that of one rate for everybody.
+
+    Notes
+    -----
+    Columns are standardised by each party alone. Text and categorical columns get a column for each level but the most
+    frequent, the base. `coefficients` are per unit of the party's own columns; the other party's stand per standard
+    deviation of theirs.
+
+    Parameters are checked against the other side's in the opening. `get_params` and `set_params` are those of
+    scikit-learn, and ``sklearn.base.clone`` works; ``Pipeline`` and ``GridSearchCV`` do not, as `fit` takes a channel.
+    """
+
+    def __init__(
+        self,
+        family: str = "poisson",
+        *,
+        power: float | None = None,
+        ridge: float = 0.0,
+        fit_intercept: bool = True,
+        max_rounds: int = 40,
+        tolerance: float = 1e-10,
+    ) -> None:
+        self.family = family
+        self.power = power
+        self.ridge = ridge
+        self.fit_intercept = fit_intercept
+        self.max_rounds = max_rounds
+        self.tolerance = tolerance
+        self._fitted: Fitted | None = None
+
+    def __repr__(self) -> str:
+        return f"VerticalGLM({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters of the constructor."""
+        return {name: getattr(self, name) for name in _PARAMETERS}
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Change parameters before a fit."""
+        for name, value in parameters.items():
+            if name not in _PARAMETERS:
+                raise InputError(f"there is no parameter {name!r}; there is {', '.join(_PARAMETERS)}")
+            setattr(self, name, value)
+        return self
+
+    def fit(
+        self,
+        peer: Channel,
+        X: Any,
+        y: Any = None,
+        *,
+        exposure: Any = None,
+        offset: Any = None,
+        weight: Any = None,
+        checkpoint: str | Path | None = None,
+    ) -> Self:
+        """Fit with the other party. Both sides call this, the label party with ``y``.
+
+        Parameters
+        ----------
+        peer : Channel
+        X : pandas, polars or pyarrow table, or (n, k) array
+            This party's columns; the label party may have none, as ``df[[]]``.
+        y : (n,) numbers
+            Labels: the label party only, as is all that follows.
+        exposure, offset : (n,) numbers, optional
+            The log of the exposure, or the offset, is added to the linear predictor; with the Gaussian family only
+            the offset.
+        weight : (n,) numbers, optional
+            Variance is inversely proportional to it, as to statsmodels' ``var_weights``.
+        checkpoint : path, optional
+            The label party writes where it stands after every round, and goes on from there if the file exists; it is
+            removed at the end. The feature party just calls `fit` again.
+
+        Raises
+        ------
+        InputError
+            On columns or labels that cannot be used; with fewer rows than 20 a column and 5 for each of
+            ``max_rounds``; or when a column of the feature party is the same in all but 9 rows. What the label party
+            sees would then say too much about single rows.
+        MismatchError
+            When parameters, row counts or the order of rows differ.
+
+        Warns
+        -----
+        ConvergenceWarning, AlignmentWarning
+        """
+        channel = _channel(peer)
+        with channel.operation("learning.glm.fit"):
+            family = self._checked()
+            channel.phase("reading columns")
+            design, x = Design.fit(X, centre=bool(self.fit_intercept))
+            if y is None:
+                if not (exposure is None and offset is None and weight is None and checkpoint is None):
+                    raise InputError("exposure, offset, weight and checkpoint belong to the label party, who passes y")
+                design.check_common(x)
+                labels = None
+            else:
+                labels = Labels.of(family, y, exposure, offset, weight, len(x))
+            label = channel.peer if labels is None else channel.name
+            session = channel.open(learn=label, kinds=(), rows=len(x), parameters=self._announced())
+            check_alignment(channel, session, fingerprint(X))
+            ours = x.shape[1] + (self.fit_intercept and labels is not None)
+            theirs = swap_counts(channel, ours)
+            self._check_counts(len(x), ours, theirs)
+            model = hashlib.sha256(b"fusion/learning/model/1/" + session.id).hexdigest()[:32]
+            if labels is None:
+                fitted = self._answer(channel, family, x, design, theirs, model)
+            else:
+                path = None if checkpoint is None else Path(checkpoint)
+                fitted = self._ask(channel, family, x, design, theirs, model, labels, path, fingerprint(X))
+            channel.finish(self._learned(channel, label))
+            if labels is not None and checkpoint is not None:
+                Path(checkpoint).unlink(missing_ok=True)
+            self._fitted = fitted
+        return self
+
+    def _ask(
+        self,
+        peer: Channel,
+        family: Family,
+        x: Floats,
+        design: Design,
+        theirs: int,
+        model: str,
+        labels: Labels,
+        path: Path | None,
+        order: bytes,
+    ) -> Fitted:
+        """The label party's part."""
+        objective = VerticalObjective(
+            peer,
+            inner_products.Asking(peer),
+            family,
+            x,
+            labels.y,
+            labels.offset,
+            labels.weight,
+            theirs=theirs,
+            intercept=self.fit_intercept,
+        )
+        names = [f"{peer.peer}[{i}]" for i in range(theirs)] + [column.name for column in design.columns]
+        fit = digest(order, repr((self._announced(), theirs, x.shape)), x, labels.y, labels.offset, labels.weight)
+        found = solve(
+            family,
+            objective,
+            labels,
+            names,
+            ridge=self.ridge,
+            tolerance=self.tolerance,
+            rounds=int(self.max_rounds),
+            tell=peer.phase,
+            checkpoint=None if path is None else (path, fit),
+        )
+        ask_to_stop(peer, theirs)
+        fitted = Fitted.of_labels(
+            peer.peer, model, family, self.ridge, design, found, labels, intercept=self.fit_intercept
+        )
+        send_numbers(peer, np.concatenate([fitted.theirs, fitted.their_errors]))
+        return fitted
+
+    def _answer(self, peer: Channel, family: Family, x: Floats, design: Design, theirs: int, model: str) -> Fitted:
+        """The feature party's part."""
+        peer.phase(f"answering {peer.peer}")
+        serve(peer, inner_products.Answering(peer), family, x, theirs=theirs, intercept=self.fit_intercept)
+        told = receive_numbers(peer, 2 * x.shape[1])
+        if (told[x.shape[1] :] < 0).any():
+            raise PeerError(f"{peer.peer} sent standard errors below 0; check that both run the same version")
+        return Fitted.of_features(peer.peer, model, family, self.ridge, design, told, len(x))
+
+    def predict(self, peer: Channel, X: Any, *, exposure: Any = None, offset: Any = None) -> Floats | None:
+        """Predict means with the other party; the label party of the fit gets them, the other None.
+
+        Parameters
+        ----------
+        peer : Channel
+        X : DataFrame or (n, k) array
+            This party's columns of the same rows as over there, in the same order.
+        exposure, offset : (n,) numbers, optional
+            The label party's, as in `fit`.
+
+        Raises
+        ------
+        InputError
+            Before a fit, with another peer than in it, or on columns that the model cannot take.
+        MismatchError
+            When the other side's half is of another model, or its rows are not these.
+
+        Notes
+        -----
+        One flight: the feature party sends its part of the linear predictor of every row, which the label party could
+        compute from any prediction anyhow.
+        """
+        fitted, channel = self._known(), _channel(peer)
+        with channel.operation("learning.glm.predict"):
+            if channel.peer != fitted.peer:
+                raise InputError(f"this model was fitted with {fitted.peer!r}, not with {channel.peer!r}")
+            channel.phase("predicting")
+            x = fitted.design.apply(X)
+            if not fitted.label and not (exposure is None and offset is None):
+                raise InputError("exposure and offset belong to the label party")
+            added = offset_of(fitted.family, exposure, offset, len(x))
+            label, other = (channel.name, channel.peer) if fitted.label else (channel.peer, channel.name)
+            session = channel.open(learn=label, kinds=(), rows=len(x), parameters={"model": fitted.model})
+            check_alignment(channel, session, fingerprint(X))
+            z = x @ fitted.own
+            means = None
+            if fitted.label:
+                z = z + receive_numbers(channel, len(x)) + (fitted.intercept or 0.0) + added
+                with np.errstate(over="ignore"):
+                    means = np.exp(z) if fitted.family.power else z
+                if not np.isfinite(means).all():
+                    raise InputError("a prediction is out of range; look for values far from those fitted on")
+            else:
+                send_numbers(channel, z)
+            channel.finish(
+                {
+                    label: ["the other side's part of the linear predictor of every row", "a prediction for every row"],
+                    other: ["how many rows were predicted"],
+                }
+            )
+        return means
+
+    def save(self, path: str | Path) -> None:
+        """Write this party's half of the model to a JSON file, which only its owner may read.
+
+        Raises
+        ------
+        InputError
+            Before a fit, or when the file cannot be written.
+        """
+        halves.save(Path(path), _NAME, self.get_params(), self._known())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote. `predict` then works with the other party's half of the same fit.
+
+        Raises
+        ------
+        InputError
+            When the file is missing, damaged, or holds something else.
+        """
+        parameters, fitted = halves.load(Path(path), _NAME)
+        if set(parameters) != set(_PARAMETERS):
+            raise InputError(f"{path} is damaged; save the model again")
+        model = cls(**parameters)
+        model._checked()
+        model._fitted = fitted
+        return model
+
+    @property
+    def facts(self) -> dict[str, float]:
+        """Figures of the fit: rows; for the label party also columns, deviance, null deviance, D2 and so on."""
+        return dict(self._known().facts)
+
+    @property
+    def coefficients(self) -> pd.DataFrame:
+        """This party's coefficients per unit of its own columns: estimate, standard error, z, p, interval, relativity.
+
+        The label party's include the intercept: at 0 of its own columns, and at the mean of the other party's.
+        """
+        return self._known().coefficients
+
+    @property
+    def other_coefficients(self) -> pd.DataFrame:
+        """What the label party knows of the other party's: the same, per standard deviation of their columns."""
+        return self._known().other
+
+    def summary(self) -> str:
+        """The fit as text: facts, this party's coefficients, and for the label party the other's, standardised."""
+        return self._known().summary()
+
+    def leakage(self, role: str = "feature") -> list[str]:
+        """What a side of a fit learns beyond its own coefficients: the ``"label"`` or the ``"feature"`` party."""
+        both = "how many columns and rows the other side has"
+        if role == "feature":
+            return ["its own coefficients and their standard errors, and its coefficients in every round", both]
+        if role != "label":
+            raise InputError("role must be 'label' or 'feature'")
+        return [
+            "all coefficients, the other side's per standard deviation of its columns",
+            "in every round, the sum over all rows of each of the other side's columns times the residuals (the "
+            "gradient), and the deviance",
+            "the correlations of the other side's columns among each other and with its own",
+            "the same sums of products weighted by the means (the Fisher matrix), once, at the end",
+            both,
+        ]
+
+    def _learned(self, peer: Channel, label: str) -> dict[str, list[str]]:
+        other = peer.peer if label == peer.name else peer.name
+        return {label: self.leakage("label"), other: self.leakage("feature")}
+
+    def _known(self) -> Fitted:
+        if self._fitted is None:
+            raise InputError("this model has not been fitted; call fit on both sides first")
+        return self._fitted
+
+    def _announced(self) -> dict[str, str | int]:
+        return {
+            "family": self.family,
+            "power": "none" if self.power is None else float(self.power).hex(),
+            "ridge": float(self.ridge).hex(),
+            "fit_intercept": int(self.fit_intercept),
+            "max_rounds": int(self.max_rounds),
+            "tolerance": float(self.tolerance).hex(),
+        }
+
+    def _checked(self) -> Family:
+        """Raise InputError on parameters out of range."""
+        for name in ("ridge", "tolerance", "max_rounds", "power"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float | np.number) or (name == "power" and value is None)):
+                raise InputError(f"{name} must be a number")
+        family = Family.of(self.family, self.power)
+        if not 0 <= self.ridge < np.inf:
+            raise InputError("ridge must be a number of 0 or more")
+        if not (self.max_rounds == int(self.max_rounds) and self.max_rounds >= 1):
+            raise InputError("max_rounds must be a whole number of 1 or more")
+        if not 0 < self.tolerance < 1:
+            raise InputError("tolerance must lie between 0 and 1")
+        if self.fit_intercept not in (True, False):
+            raise InputError("fit_intercept must be True or False")
+        return family
+
+    def _check_counts(self, rows: int, ours: int, theirs: int) -> None:
+        if not theirs or not ours:
+            raise InputError("one of the two sides has no column to fit; pass at least one")
+        needed = _ROWS_PER_COLUMN * (ours + theirs) + _ROWS_PER_ROUND * self.max_rounds
+        if rows < needed:
+            raise InputError(
+                f"{rows} rows are too few: {ours + theirs} columns need {_ROWS_PER_COLUMN} each, and max_rounds="
+                f"{self.max_rounds} {_ROWS_PER_ROUND} each, lest sums tell about single rows; leave columns out"
+            )
+
+
+def _channel(peer: Any) -> Channel:
+    """A channel, or the only one of a group."""
+    if not isinstance(peer, Group):
+        return peer  # type: ignore[no-any-return]
+    if len(peer) != 1:
+        raise InputError("two parties fit this model; pass one channel, such as group['hospital']")
+    return peer[next(iter(peer))]

@@ -1,0 +1,100 @@
+"""What only the label party has: labels, offset and weights, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fusion.errors import InputError
+from fusion.learning.families import Family, Sums
+from fusion.learning.objective import Estimate
+
+__all__ = ["Labels", "offset_of"]
+
+Floats = npt.NDArray[np.float64]
+
+_LARGEST_OFFSET = 1e9  # of the identity link, whose offsets are plain numbers
+_LARGEST_LOG = 25.0
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Labels:
+    """Labels, offset and weights, (n,) each."""
+
+    y: Floats
+    offset: Floats
+    weight: Floats
+
+    @classmethod
+    def of(cls, family: Family, y: Any, exposure: Any, offset: Any, weight: Any, rows: int) -> Labels:
+        labels = _column("y", y, rows)
+        weights = np.ones(rows) if weight is None else _column("weight", weight, rows)
+        if (weights < 0).any() or not weights.any():
+            raise InputError("weights must be 0 or more, and not all 0")
+        family.check(labels, weights)
+        return cls(labels, offset_of(family, exposure, offset, rows), weights)
+
+    def start(self, family: Family) -> tuple[float, float]:
+        """The intercept to begin with, and the mean second derivative by the linear predictor there."""
+        start = family.start(self.y, self.offset, self.weight)
+        if family.power == 0:
+            return start, 1.0
+        means = np.exp((2 - family.power) * (start + self.offset))
+        return start, float(np.average(means, weights=self.weight))
+
+    def null(self, family: Family) -> tuple[float, float]:
+        """Half the deviance of one rate for everybody, and the constant of the family that is in it."""
+        start = family.start(self.y, self.offset, self.weight)
+        z, p = start + self.offset, family.power
+        if p == 0:
+            return float(self.weight @ (self.y - z) ** 2) / 2, 0.0
+        constant = family.constant(self.y, self.weight)
+        sums = Sums(float(self.weight @ np.exp((2 - p) * z)), float(self.weight @ (self.y * np.exp((1 - p) * z))))
+        return family.loss(sums, float(self.weight @ z), float((self.weight * self.y) @ z)) + constant, constant
+
+    def facts(self, family: Family, found: Estimate) -> dict[str, float]:
+        """What a summary tells of the fit."""
+        null, constant = self.null(family)
+        half = found.loss + constant
+        return {
+            "rows": float(len(self.y)),
+            "columns": float(len(found.beta)),
+            "deviance": 2 * half,
+            "null deviance": 2 * null,
+            "D2": 1 - half / null,
+            "Pearson chi2": found.pearson,
+            "dispersion": found.dispersion,
+            "rounds": float(found.rounds),
+            "converged": float(found.converged),
+        }
+
+
+def _column(name: str, values: Any, rows: int) -> Floats:
+    try:
+        column = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} must be numbers") from None
+    if column.shape != (rows,):
+        raise InputError(f"{name} has shape {column.shape}, X has {rows} rows; pass one number a row")
+    if not np.isfinite(column).all():
+        raise InputError(f"{name} holds NaN or infinity; leave those rows out on both sides")
+    return column
+
+
+def offset_of(family: Family, exposure: Any, offset: Any, rows: int) -> Floats:
+    total = np.zeros(rows)
+    if offset is not None:
+        total = total + _column("offset", offset, rows)
+    if exposure is not None:
+        if family.power == 0:
+            raise InputError("the gaussian family has no exposure; pass weight, or an offset")
+        values = _column("exposure", exposure, rows)
+        if not (values > 0).all():
+            raise InputError("every exposure must be above 0; leave rows without exposure out on both sides")
+        total = total + np.log(values)
+    if np.abs(total).max() > (_LARGEST_LOG if family.power else _LARGEST_OFFSET):
+        raise InputError("offset, or the log of the exposure, is out of range; choose another unit")
+    return total

@@ -1,0 +1,81 @@
+"""From labels and an objective to an estimate, telling of every round and keeping where it stands."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fusion.learning import checkpoint as checkpoints
+from fusion.learning.families import Family
+from fusion.learning.labels import Labels
+from fusion.learning.objective import Estimate, Objective, estimate
+from fusion.learning.solver import State
+
+__all__ = ["digest", "solve"]
+
+Floats = npt.NDArray[np.float64]
+
+
+def solve(
+    family: Family,
+    objective: Objective,
+    labels: Labels,
+    names: Sequence[str],
+    *,
+    ridge: float,
+    tolerance: float,
+    rounds: int,
+    tell: Callable[[str], None] = lambda text: None,
+    checkpoint: tuple[Path, str] | None = None,
+) -> Estimate:
+    """Fit an objective, whoever computes it; see `estimate`.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of all columns but the intercept.
+    ridge, tolerance, rounds
+        As for `fusion.learning.VerticalGLM`.
+    tell : callable
+        Hears of every round.
+    checkpoint : (path, str), optional
+        Where to keep the state, and a hash of everything that must be the same to go on from there.
+    """
+    null, constant = labels.null(family)
+
+    def accepted(state: State) -> None:
+        half = state.loss * objective.weights + constant
+        left = state.decrement * objective.weights / null
+        tell(f"round {state.round}: deviance {2 * half:,.6g}, about {left:.0e} of it to go")
+        if checkpoint is not None:
+            checkpoints.save(*checkpoint, state)
+
+    start, curvature = labels.start(family)
+    # what a peer sent may be anything: the results are looked at, not every step to them
+    with np.errstate(over="ignore", invalid="ignore"):
+        return estimate(
+            family,
+            objective,
+            start=start,
+            curvature=curvature,
+            scale=null / objective.weights,
+            noise=objective.noise * (null + abs(constant)) / objective.weights,
+            ridge=ridge,
+            tolerance=tolerance,
+            rounds=rounds,
+            names=[*names, "intercept"],
+            resume=None if checkpoint is None else checkpoints.load(*checkpoint, objective.columns),
+            accepted=accepted,
+        )
+
+
+def digest(order: bytes, text: str, *columns: Floats) -> str:
+    """A hash of parameters and data, for a checkpoint; it never leaves this party."""
+    found = hashlib.sha256(order + text.encode())
+    for column in columns:
+        found.update(np.ascontiguousarray(column).tobytes())
+    return found.hexdigest()

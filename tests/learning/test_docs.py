@@ -1,0 +1,26 @@
+"""The page on learning does what it says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "learning.md"
+NUMBER = r"-?\d[\d,]*\.?\d*"
+
+
+def test_the_example_prints_what_is_printed(capsys):
+    text = PAGE.read_text("utf-8")
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(block, names)  # noqa: S102 - our own page
+    (expected,) = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
+    printed = capsys.readouterr().out
+    # rows come in a new order every time, and with them the last digits
+    assert re.sub(NUMBER, "0", printed).split() == re.sub(NUMBER, "0", expected).split()
+    numbers = [[float(n.replace(",", "")) for n in re.findall(NUMBER, one)] for one in (printed, expected)]
+    assert numbers[0] == pytest.approx(numbers[1], rel=1e-4, abs=1.5e-4)
+    assert len(names["out"]["hospital"].coefficients) == 2
+    assert len(names["twin"].coefficients) == 3

@@ -1,0 +1,280 @@
+"""What cannot be fitted is refused in one line that says what to do; the other side hears that we left."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import fusion
+from fusion.errors import FusionError, InputError, MismatchError, PeerAborted
+from fusion.learning import ConvergenceWarning, VerticalGLM, ideal
+
+from .parties import FEATURE, LABEL, Joined, fit_both
+
+
+@pytest.fixture
+def joined():
+    return Joined.draw("poisson", 700)
+
+
+def outcomes(joined, label=None, feature=None, **parameters):
+    """What each side raised, in one run."""
+    raised = {}
+
+    def role(name, play):
+        def run(peer):
+            try:
+                play(peer)
+            except FusionError as error:
+                raised[name] = error
+
+        return run
+
+    fusion.simulate(
+        **{
+            LABEL: role(
+                LABEL,
+                lambda peer: (label or VerticalGLM(**parameters)).fit(peer, joined.label, joined.y, **joined.extra),
+            ),
+            FEATURE: role(FEATURE, lambda peer: (feature or VerticalGLM(**parameters)).fit(peer, joined.feature)),
+        }
+    )
+    return raised
+
+
+def change(**columns):
+    def apply(joined):
+        joined.feature = joined.feature.assign(**columns)
+
+    return apply
+
+
+def holed(frame):
+    return frame.cost.where(frame.index != 5)
+
+
+FEATURE_FAULTS = {
+    "constant": (change(one=1.0), "'one' is constant"),
+    "constant text": (change(one="x"), "'one' is constant"),
+    "missing": (change(cost=holed), "'cost' has 1 missing"),
+    "missing text": (change(ward=lambda frame: frame.ward.where(frame.index != 5)), "'ward' has 1 missing"),
+    "infinity": (change(cost=lambda frame: frame.cost.where(frame.index != 5, np.inf)), "'cost' holds infinity"),
+    "dates": (change(day=pd.Timestamp("2020-01-01")), "of type datetime"),
+    "too many levels": (change(id=lambda frame: [f"id{i}" for i in range(len(frame))]), "levels; merge"),
+    "rare": (change(rare=lambda frame: np.arange(len(frame)) < 9), "all but 9 rows"),
+    "rare level": (change(rare=lambda frame: ["a"] * 4 + ["b", "c"] * 348), "all but 4 rows"),
+}
+
+
+@pytest.mark.parametrize("name", FEATURE_FAULTS)
+def test_columns(clear, joined, name):
+    fault, text = FEATURE_FAULTS[name]
+    fault(joined)
+    raised = outcomes(joined)
+    assert isinstance(raised[FEATURE], InputError)
+    assert text in str(raised[FEATURE])
+    assert "\n" not in str(raised[FEATURE])
+    assert isinstance(raised[LABEL], PeerAborted)
+
+
+LABEL_FAULTS = {
+    "negative counts": (lambda j: setattr(j, "y", j.y - 1), {}, "0 or more"),
+    "zero cost": (lambda j: None, {"family": "gamma"}, "above 0"),
+    "all zero": (lambda j: setattr(j, "y", j.y * 0), {}, "all labels are 0"),
+    "equal labels": (
+        lambda j: (setattr(j, "y", j.y * 0 + 2), j.extra.pop("exposure")),
+        {"family": "gaussian"},
+        "all labels are equal",
+    ),
+    "missing label": (lambda j: j.y.__setitem__(3, np.nan), {}, "y holds NaN"),
+    "text": (lambda j: setattr(j, "y", ["a"] * len(j.y)), {}, "y must be numbers"),
+    "other length": (lambda j: setattr(j, "y", j.y[1:]), {}, "y has shape"),
+    "no exposure": (lambda j: j.extra["exposure"].__setitem__(3, 0.0), {}, "every exposure must be above 0"),
+    "huge exposure": (lambda j: j.extra["exposure"].__setitem__(3, 1e300), {}, "choose another unit"),
+    "negative weight": (lambda j: j.extra["weight"].__setitem__(3, -1.0), {}, "weights must be"),
+    "no weight": (lambda j: j.extra["weight"].__imul__(0), {}, "weights must be"),
+    "infinite offset": (lambda j: j.extra.update(offset=np.full(700, np.inf)), {}, "offset holds NaN"),
+    "exposure of the gaussian": (lambda j: None, {"family": "gaussian"}, "no exposure"),
+    "sums to a constant": (
+        lambda j: setattr(j, "label", j.label[["age"]].assign(rest=7.0 - 2 * j.label.age)),
+        {},
+        "age, rest add up",
+    ),
+    "the same on both sides": (
+        lambda j: setattr(j, "label", j.label.assign(theirs=3 * j.feature.cost + 1)),
+        {},
+        "hospital[1], theirs add up",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LABEL_FAULTS)
+def test_labels(clear, joined, name):
+    fault, parameters, text = LABEL_FAULTS[name]
+    fault(joined)
+    raised = outcomes(joined, **parameters)
+    assert isinstance(raised[LABEL], InputError)
+    assert text in str(raised[LABEL])
+    assert "\n" not in str(raised[LABEL])
+    assert isinstance(raised[FEATURE], PeerAborted)
+
+
+def test_the_same_column_on_both_sides_is_found_through_the_noise(joined):
+    joined.label = joined.label.assign(theirs=3 * joined.feature.cost + 1)
+    assert "hospital[1], theirs add up" in str(outcomes(joined)[LABEL])
+
+
+def test_a_ridge_makes_up_for_collinear_columns(clear, joined):
+    joined.label = joined.label.assign(theirs=3 * joined.feature.cost + 1)
+    label, feature = fit_both(joined, ridge=1e-3)
+    assert np.isfinite(label.coefficients["std err"]).all()
+    # both carry half of the weight
+    own = label._fitted.own[[column.source for column in label._fitted.design.columns].index("theirs")]
+    assert own == pytest.approx(feature._fitted.own[1], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"family": "binomial"},
+        {"family": "tweedie"},
+        {"family": "tweedie", "power": 2.0},
+        {"power": 1.5},
+        {"ridge": -1.0},
+        {"ridge": np.nan},
+        {"ridge": "0"},
+        {"tolerance": 0.0},
+        {"max_rounds": 0},
+        {"max_rounds": 2.5},
+        {"fit_intercept": "yes"},
+    ],
+    ids=str,
+)
+def test_parameters(clear, joined, parameters):
+    raised = outcomes(joined, **parameters)
+    assert isinstance(raised[LABEL], InputError)
+    with pytest.raises(InputError):
+        ideal.GLM(**parameters).fit({LABEL: joined.label, FEATURE: joined.feature}, joined.y, label=LABEL)
+
+
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [("family", "gamma"), ("ridge", 0.5), ("fit_intercept", False), ("max_rounds", 30), ("tolerance", 1e-8)],
+)
+def test_other_parameters_on_the_other_side(clear, joined, field, other):
+    raised = outcomes(joined, feature=VerticalGLM(**{field: other}))
+    for name in (LABEL, FEATURE):
+        assert isinstance(raised[name], MismatchError), raised
+        assert field in raised[name].field
+
+
+def test_equal_parameters_of_other_types_are_equal(clear, joined):
+    assert not outcomes(joined, label=VerticalGLM(ridge=1), feature=VerticalGLM(ridge=np.float64(1.0)))
+
+
+def test_other_rows_on_the_other_side(clear, joined):
+    joined.feature = joined.feature[:-1]
+    raised = outcomes(joined)
+    assert {error.field for error in raised.values()} == {"rows"}
+
+
+@pytest.mark.parametrize("how", ["sorted", "repeated", "another session"])
+def test_another_order_on_the_other_side(clear, joined, how):
+    if how == "sorted":
+        joined.feature = joined.feature.sort_values("cost")
+    elif how == "repeated":
+        joined.feature = joined.feature.iloc[[0, *range(699)]]
+    else:
+        joined.feature = joined.feature.rename_axis("pair-another")
+    raised = outcomes(joined)
+    assert {error.field for error in raised.values()} == {"alignment"}
+
+
+@pytest.mark.parametrize("rows", [359, 360])
+def test_too_few_rows(clear, rows):
+    """8 columns of 20 rows each, and 40 rounds of 5."""
+    raised = outcomes(Joined.draw("poisson", rows))
+    if rows < 360:
+        found = {name: error for name, error in raised.items() if not isinstance(error, PeerAborted)}
+        assert found
+        assert all("too few" in str(error) for error in found.values())
+    else:
+        assert not raised
+
+
+def test_a_side_without_columns(clear, joined):
+    joined.feature = joined.feature[[]]
+    assert any("no column" in str(error) for error in outcomes(joined).values())
+
+
+def test_only_the_label_party_has_labels(clear, joined):
+    with pytest.raises(InputError, match="belong to the label party"):
+        fusion.simulate(
+            **{
+                LABEL: lambda peer: VerticalGLM().fit(peer, joined.label, joined.y),
+                FEATURE: lambda peer: VerticalGLM().fit(peer, joined.feature, exposure=joined.y + 1),
+            }
+        )
+    # two of them disagree on who learns
+    with pytest.raises(FusionError):
+        fusion.simulate(
+            **{
+                LABEL: lambda peer: VerticalGLM().fit(peer, joined.label, joined.y),
+                FEATURE: lambda peer: VerticalGLM().fit(peer, joined.feature, joined.y),
+            }
+        )
+
+
+def test_no_convergence_is_a_warning_and_a_model(clear, joined):
+    with pytest.warns(ConvergenceWarning, match="raise max_rounds"):
+        label, _ = fit_both(joined, max_rounds=1)
+    assert label.facts["converged"] == 0
+    assert "no" in label.summary()
+
+
+def test_separated_labels_are_named(clear):
+    """A level without a single event has no finite coefficient."""
+    joined = Joined.draw("poisson", 700)
+    joined.y = joined.y * (joined.feature.ward != "west").to_numpy()
+    with pytest.raises(InputError, match=r"hospital\[4\].* or separate the labels"):
+        fit_both(joined)
+
+
+def test_outliers_are_taken_in_small_steps(clear):
+    """A column so skewed that a whole step would be out of range."""
+    joined = Joined.draw("poisson", 2000)
+    random = np.random.default_rng(5)
+    joined.feature = pd.DataFrame({"heavy": np.exp(random.normal(0, 2.5, 2000))}, index=joined.feature.index)
+    joined.label = joined.label[["age"]]
+    z = np.minimum(joined.feature.heavy.to_numpy() * 0.02, 6)
+    joined.y = random.poisson(np.exp(z)).astype(float)
+    joined.extra = {}
+    label, _ = fit_both(joined)
+    assert label.facts["converged"]
+
+
+def test_predicting(clear, joined):
+    label, feature = fit_both(joined)
+
+    def predict(one, other, there=joined.feature, here=joined.label, **extra):
+        return fusion.simulate(
+            **{LABEL: lambda peer: one.predict(peer, here, **extra), FEATURE: lambda peer: other.predict(peer, there)}
+        )[LABEL]
+
+    with pytest.raises(InputError, match="call fit"):
+        predict(VerticalGLM(), feature)
+    with pytest.raises(InputError, match="has not seen"):
+        predict(label, feature, joined.feature.assign(ward="south"))
+    with pytest.raises(InputError, match="'cost' is missing"):
+        predict(label, feature, joined.feature.drop(columns="cost"))
+    with pytest.raises(InputError, match="was numeric"):
+        predict(label, feature, joined.feature.assign(cost="a"))
+    with pytest.raises((MismatchError, PeerAborted), match="rows"):
+        predict(label, feature, joined.feature[:-1])
+    with pytest.raises(InputError, match="out of range"):
+        predict(label, feature, joined.feature.assign(cost=1e9))
+    with pytest.raises(InputError, match="exposure has shape"):
+        predict(label, feature, exposure=[1.0])
+    with pytest.raises(InputError, match="fitted with 'hospital'"):
+        fusion.simulate(**{LABEL: lambda peer: label.predict(peer, joined.label), "bank": lambda peer: peer.open})
