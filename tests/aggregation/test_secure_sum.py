@@ -659,9 +659,14 @@ def test_thresholds_that_are_none(options: dict, says: str) -> None:
     assert any(isinstance(error, InputError) and says in str(error) for error in out.values())
 
 
-def test_a_forgotten_vector_and_a_forgotten_group() -> None:
+def test_a_forgotten_vector_and_a_forgotten_group(identities) -> None:
     out = outcomes({n: lambda p, n=n: secure_sum(p, None if n == "a" else [1]) for n in "abc"})
     assert isinstance(out["a"], InputError)
     assert "pass its vector" in str(out["a"])
+    pins = {name: identities[name].fingerprint for name in "abc"}
+    roles = {"a": lambda p: secure_sum(p, [1], clients=pins, identity="a.key"), "server": lambda p: None}  # type: ignore[arg-type]
+    out = outcomes(roles)
+    assert isinstance(out["a"], InputError)
+    assert "needs identity=" in str(out["a"])
     with pytest.raises(InputError, match="the first argument"):
         secure_sum([1, 2], [1])  # type: ignore[arg-type]

@@ -101,7 +101,7 @@ def scaled_limit(bound: object, decimals: int, name: str = "bound") -> int:
 
 def refuse_masked(values: object) -> None:
     """InputError for a masked array with something under its mask, which a plain array of it would hold."""
-    if np.ma.is_masked(values):
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise InputError("the masked array has masked values, which are missing; fill or drop them first")
 
 

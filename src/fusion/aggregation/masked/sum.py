@@ -206,8 +206,10 @@ class _Call:
     def check_clients(self, clients: Mapping[str, str], identity: Identity | None) -> None:
         if len(self.peers) != 1:
             raise InputError("the client of a server passes its channel to that server, not a group")
-        if identity is None:
-            raise InputError("the client of a server needs identity=, whose fingerprint the others have pinned")
+        if not isinstance(identity, Identity):
+            raise InputError("the client of a server needs identity=, the Identity that the others have pinned")
+                "the client of a server needs identity=, an Identity, whose fingerprint the others have pinned"
+            )
         for name, fingerprint in clients.items():
             check_name(name)
             check_fingerprint(fingerprint)
