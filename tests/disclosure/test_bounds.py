@@ -89,3 +89,8 @@ def test_rows_of_nobody_are_refused():
         limit_rows(pd.Series(["a", None, "b"]), 1)
     with pytest.raises(InputError, match="1 or more"):
         limit_rows(["a"], 0)
+
+
+def test_masked_values_are_missing_ones():
+    with pytest.raises(InputError, match="1 missing values"):
+        clip(np.ma.array([50, 3], mask=[False, True]), 0, 60)

@@ -73,7 +73,7 @@ def clip(values: ArrayLike, low: float, high: float) -> Clipped:
 
 def _numbers(values: ArrayLike) -> NDArray[np.int64] | NDArray[np.float64]:
     """A column as int64 or float64, without missing values."""
-    column = values if isinstance(values, pd.Series) else pd.Series(np.asarray(values))
+    column = values if isinstance(values, pd.Series) else pd.Series(np.asanyarray(values))
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
         raise InputError("a column to be bounded holds numbers; this one does not")
     missing = int(column.isna().sum())

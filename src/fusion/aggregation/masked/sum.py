@@ -208,8 +208,6 @@ class _Call:
             raise InputError("the client of a server passes its channel to that server, not a group")
         if not isinstance(identity, Identity):
             raise InputError("the client of a server needs identity=, the Identity that the others have pinned")
-                "the client of a server needs identity=, an Identity, whose fingerprint the others have pinned"
-            )
         for name, fingerprint in clients.items():
             check_name(name)
             check_fingerprint(fingerprint)
