@@ -45,7 +45,8 @@ class Noise:
     Notes
     -----
     ``per_person`` and ``bounds`` are taken at their word: sums do not show whether their rows kept to them, and
-    where they did not, epsilon is not what it says.
+    where they did not, epsilon is not what it says. Sums of floats are taken to be exact, too: what
+    rounding on the way to them can move is not counted.
     """
 
     epsilon: float
