@@ -89,3 +89,9 @@ def test_rows_of_nobody_are_refused():
         limit_rows(pd.Series(["a", None, "b"]), 1)
     with pytest.raises(InputError, match="1 or more"):
         limit_rows(["a"], 0)
+
+
+def test_a_limit_is_a_whole_number():
+    # 1.5 would keep two rows
+    with pytest.raises(InputError, match="whole number of 1 or more"):
+        limit_rows(["a", "a", "a"], 1.5)

@@ -164,3 +164,8 @@ def test_the_largest_counts():
 def test_what_cannot_be_protected_is_refused(counts, min_group, says):
     with pytest.raises(InputError, match=says):
         suppress(counts, min_group)
+
+
+def test_a_smallest_group_is_a_whole_number():
+    with pytest.raises(InputError, match="smallest group"):
+        suppress([20, 3], 1.5)
