@@ -136,3 +136,24 @@ def test_a_row_says_what_its_sums_may_be():
     assert Row(2, (4,), 8).sums(8).tolist() == [32, 32]
     assert row.dtype is np.int64
     assert Row(1, (2**40,), 2**24).dtype is object
+
+
+def test_bounds_beyond_floats_are_refused():
+    with pytest.raises(InputError, match="smaller bound"):
+        scaled_limit(10**400, 0)
+    with pytest.raises(InputError, match="not so large"):
+        scaled_limit(Fraction(10**400), 0)
+    with pytest.raises(InputError, match="above zero"):
+        scaled_limit(Fraction(-1, 3), 0)
+
+
+def test_numbers_beyond_floats_are_refused():
+    with pytest.raises(InputError, match="beyond every bound"):
+        encode(table(10**400, 0.5, dtype=object), 1, MAX_LIMIT)
+
+
+@pytest.mark.parametrize("long", [2**53 + 1, -(2**53) - 1])
+def test_whole_numbers_among_fractions_are_not_rounded(long):
+    with pytest.raises(InputError, match="row 1, column 0 is a whole number too long"):
+        encode(table(0.5, long, dtype=object), 1, MAX_LIMIT)
+    assert encode(table(0.5, 2**53, dtype=object), 1, MAX_LIMIT).ravel().tolist() == [5, 10 * 2**53]

@@ -374,3 +374,14 @@ def test_keys_are_checked_when_they_arrive(scheme):
     ):
         with pytest.raises(error, match="does not have the id that it carries"):
             read(resealed(data, lambda header: header | {"key_id": bytes(16)}))
+
+
+def test_bytes_in_another_order_of_memory():
+    public, private = pair("cleartext")
+    data = public.encrypt([1, 2, 3], **LIMITS).to_bytes()
+    flat = np.frombuffer(data, np.uint8)
+    spaced = memoryview(np.repeat(flat, 2))[::2]
+    columns = memoryview(np.asfortranarray(np.stack([flat, flat])))
+    assert private.decrypt(EncryptedArray.from_bytes(spaced, public)).tolist() == [1, 2, 3]
+    with pytest.raises(PeerError, match="not as many as it announces"):
+        EncryptedArray.from_bytes(columns, public)

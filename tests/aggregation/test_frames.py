@@ -133,6 +133,16 @@ def test_kinds_of_keys_and_labels():
         frame.groupby(ages).agg(["count"]).to_bytes()
     with pytest.raises(InputError, match="rename the series"):
         frame.groupby(pd.Series([1] * 6, name=3)).agg(["count"]).to_bytes()
+    with pytest.raises(InputError, match="levels of a MultiIndex as a list"):
+        frame.groupby(pd.MultiIndex.from_tuples([(1, 2)] * 6))
+
+
+@pytest.mark.parametrize("key", [np.array([2**63] * 6, np.uint64), np.array([np.inf, 1.0] * 3)])
+def test_labels_that_nobody_would_read_are_not_sent(key):
+    public, _ = pair("cleartext")
+    result = public.encrypt(CLAIMS, **LIMITS).groupby(key).agg(["count"])
+    with pytest.raises(InputError, match=r"key.astype\(str\) can be sent"):
+        result.to_bytes()
 
 
 def test_rows_are_selected_by_the_holder():

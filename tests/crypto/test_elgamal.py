@@ -158,6 +158,9 @@ def test_rows_and_slots_are_picked(variant):
     mask = np.arange(10) % 3 == 0
     for index in (slice(2, 7), slice(None, None, -2), mask, np.array([3, 3, -1]), np.array([], dtype=np.int64)):
         assert (KEY.decrypt(rows[index], BOUND) == values[index]).all()
+    for index in (np.zeros((2, 2), dtype=np.int64), np.array(1), np.array([0.5]), slice("x"), slice(None, None, 0)):
+        with pytest.raises(InputError):
+            rows[index]
     picked = rows.columns([2, 0])
     assert picked.slots == (2, 0)
     assert (KEY.decrypt(KEY.public.rerandomise(picked), BOUND) == values[:, [2, 0]]).all()

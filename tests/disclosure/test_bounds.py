@@ -94,3 +94,9 @@ def test_rows_of_nobody_are_refused():
 def test_masked_values_are_missing_ones():
     with pytest.raises(InputError, match="1 missing values"):
         clip(np.ma.array([50, 3], mask=[False, True]), 0, 60)
+
+
+def test_a_limit_is_a_whole_number():
+    # 1.5 would keep two rows
+    with pytest.raises(InputError, match="whole number of 1 or more"):
+        limit_rows(["a", "a", "a"], 1.5)

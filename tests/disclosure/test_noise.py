@@ -140,3 +140,16 @@ def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "opendp.prelude", None)
     with pytest.raises(InputError, match=r"pip install 'privacy-fusion\[dp\]'"):
         laplace([1], sensitivity=1, epsilon=1.0)
+
+
+@pytest.mark.parametrize(
+    "declared", [{"decimals": 1.5}, {"per_person": 1.5}, {"bounds": {"s": (0, 1, 2)}}, {"bounds": {"s": (1,)}}]
+)
+def test_declarations_that_count_nothing(declared):
+    with pytest.raises(InputError):
+        Noise(epsilon=1, **declared)
+
+
+def test_a_sensitivity_is_a_whole_number():
+    with pytest.raises(InputError, match="a whole number from 1"):
+        laplace([1], sensitivity=1.5, epsilon=1)

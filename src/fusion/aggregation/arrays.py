@@ -102,7 +102,10 @@ class EncryptedArray:
             chosen: Indices | slice = np.array([int(key) % rows])
             return replace(self, fresh=False, _rows=None, _cells=self._scheme.take(self._cells, chosen, self._row))
         if isinstance(key, slice):
-            chosen, count = key, len(range(*key.indices(rows)))
+            try:
+                chosen, count = key, len(range(*key.indices(rows)))
+            except (TypeError, ValueError):
+                raise InputError("a slice of rows is made of whole numbers, its step not zero") from None
         else:
             chosen = _row_numbers(key, rows)
             count = len(chosen)

@@ -90,9 +90,14 @@ def whole(value: object, name: str, least: int, most: int) -> int:
 
 def scaled_limit(bound: object, decimals: int, name: str = "bound") -> int:
     """The bound as a whole number of 10^-decimals, rounded up; InputError when 63 bits do not hold it."""
-    if isinstance(bound, bool) or not isinstance(bound, numbers.Real) or not np.isfinite(float(bound)) or bound <= 0:
+    if isinstance(bound, bool) or not isinstance(bound, numbers.Real):
         raise InputError(f"{name} must be a number above zero")
-    exact = Fraction(int(bound)) if isinstance(bound, numbers.Integral) else Fraction(float(bound))
+    try:
+        exact = Fraction(int(bound)) if isinstance(bound, numbers.Integral) else Fraction(float(bound))
+    except (OverflowError, ValueError):
+        raise InputError(f"{name} must be a number above zero, and not so large") from None
+    if exact <= 0:
+        raise InputError(f"{name} must be a number above zero")
     limit = -int(-exact * 10**decimals // 1)
     if limit > MAX_LIMIT:
         raise InputError(f"{name} times 10^decimals must stay below 2^63; declare fewer decimals or a smaller bound")
@@ -207,7 +212,14 @@ def _from_objects(values: npt.NDArray[Any], column: str) -> npt.NDArray[Any]:
     if all(issubclass(kind, numbers.Integral) for kind in kinds):
         _refuse(np.abs(values) > MAX_LIMIT, "is beyond the declared bound", column)
         return values.astype(np.int64)
-    return values.astype(np.float64)
+    try:
+        floats = values.astype(np.float64)
+    except OverflowError:
+        raise InputError(f"{column or 'the array'} holds a number beyond every bound; clip or drop it first") from None
+    # a whole number that a float would round belongs to an array of whole numbers
+    long = [isinstance(value, numbers.Integral) and abs(int(value)) > 1 << 53 for value in values.ravel()]
+    _refuse(np.array(long).reshape(values.shape), "is a whole number too long to stand among fractions", column)
+    return floats
 
 
 def _refuse(bad: npt.NDArray[Any], what: str, column: str) -> None:

@@ -156,7 +156,7 @@ def open_envelope(data: object, expected: type[H]) -> tuple[H, memoryview]:
     """
     if not isinstance(data, bytes | bytearray | memoryview):
         raise InputError("expected bytes, as to_bytes() returns them")
-    view = memoryview(data).cast("B") if memoryview(data).contiguous else memoryview(bytes(data))
+    view = memoryview(data).cast("B") if memoryview(data).c_contiguous else memoryview(bytes(data))
     kind, name = _KINDS[expected]
     if len(view) < _START.size or view[: len(MAGIC)] != MAGIC:
         raise PeerError(f"these bytes are no {name}: they do not begin as one")

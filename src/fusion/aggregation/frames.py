@@ -356,6 +356,8 @@ def _key(key: Any, index: pd.Index) -> Any:
     if isinstance(key, pd.Series):
         _aligned(key, index)
         return key.reset_index(drop=True)
+    if isinstance(key, pd.MultiIndex):
+        raise InputError("a key is one column; give the levels of a MultiIndex as a list, one key each")
     array = pd.Series(key) if isinstance(key, pd.Index | pd.Categorical) else np.asarray(key)
     if array.ndim != 1 or len(array) != len(index):
         raise InputError(

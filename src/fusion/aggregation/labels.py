@@ -51,7 +51,13 @@ def _write_level(level: pd.Index) -> Level:
             raise InputError(
                 "labels of groups are booleans, numbers, texts or times without a zone; key.astype(str) can be sent"
             )
-    return Level(name=level.name, kind=kind, values=values)  # type: ignore[arg-type]
+    written = Level(name=level.name, kind=kind, values=values)  # type: ignore[arg-type]
+    try:
+        _read_level(written, len(values))
+    except PeerError as error:
+        # better here than at the peer's
+        raise InputError(f"{error}; key.astype(str) can be sent") from None
+    return written
 
 
 def _read_level(level: Level, rows: int) -> pd.Index:

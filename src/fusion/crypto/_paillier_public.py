@@ -304,7 +304,8 @@ class PublicKey:
         Parameters
         ----------
         cs : Ciphertexts
-            Of plaintexts at least ``-2^(width - 1)`` and below ``2^(width - 1)``: what is beyond spoils its neighbour.
+            Of plaintexts at least ``-2^(width - 1)`` and below ``2^(width - 1)``: what is beyond changes its neighbour,
+            and nobody notices if the neighbour stays in range.
         width : int
             Bits for each.
         per : int
@@ -328,9 +329,11 @@ class PublicKey:
         """Give every ciphertext fresh randomness, and leave what it holds.
 
         Afterwards nobody without the private key can tell how it was made. The key's owner can, with effort or with
-        primes chosen for it, since powers of one h_s of half length are not all n-th powers. With ``full=True`` each is
-        multiplied by the n-th power of a random unit: a proper key's owner then sees a uniform ciphertext of the sum
-        and nothing else. That takes an exponentiation of full length each, some 30 times as long, shared by `threads`.
+        primes chosen for it, since powers of one h_s of half length are not all n-th powers. Two parities of the
+        weights he sees at once where what went in has randomness that is no square modulo p or q (from `phe`, from
+        ``full=True``, or on purpose), since powers of h_s are squares. With ``full=True`` each is multiplied by the
+        n-th power of a random unit: a proper key's owner then sees a uniform ciphertext of the sum and nothing else.
+        That takes an exponentiation of full length each, some 30 times as long, shared by `threads`.
         """
         values = self._own(cs)._values.tolist()
         masks = self._uniform(len(values), threads, source) if full else self._masks(len(values), source)

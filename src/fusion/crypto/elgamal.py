@@ -64,8 +64,10 @@ class Ciphertexts:
             raise InputError("rows are indexed by a slice, a boolean mask or an integer array")
         try:
             rows = np.arange(len(self))[index]
-        except IndexError:
+        except (IndexError, TypeError, ValueError):
             raise InputError(f"the index does not fit {len(self)} rows") from None
+        if rows.ndim != 1:
+            raise InputError("the index of rows must have one dimension")
         return Ciphertexts(self._points[_elements(rows, self.width)], self.slots)
 
     def columns(self, slots: Sequence[int]) -> Ciphertexts:

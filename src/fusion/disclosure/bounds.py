@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -129,8 +130,8 @@ def limit_rows(people: ArrayLike, at_most: int, *, source: Source = os.urandom) 
     InputError
         A missing identity, or a limit below 1.
     """
-    if at_most < 1:
-        raise InputError("at least one row of each person stays; give a limit of 1 or more")
+    if not isinstance(at_most, numbers.Integral) or at_most < 1:
+        raise InputError("at least one row of each person stays; give a whole number of 1 or more as the limit")
     codes, who = pd.factorize(people if isinstance(people, pd.Series) else np.asarray(people))
     unknown = int((codes < 0).sum())
     if unknown:

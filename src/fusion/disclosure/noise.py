@@ -8,6 +8,7 @@ mechanisms" (2009), for the discrete Laplace.
 from __future__ import annotations
 
 import math
+import numbers
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,7 +46,8 @@ class Noise:
     Notes
     -----
     ``per_person`` and ``bounds`` are taken at their word: sums do not show whether their rows kept to them, and
-    where they did not, epsilon is not what it says.
+    where they did not, epsilon is not what it says. Sums of floats are taken to be exact, too: what
+    rounding on the way to them can move is not counted.
     """
 
     epsilon: float
@@ -56,10 +58,10 @@ class Noise:
 
     def __post_init__(self) -> None:
         _check_budget(self.epsilon, self.delta)
-        if self.per_person < 1:
-            raise InputError("a person has at least one row; give per_person as 1 or more")
-        if not 0 <= self.decimals <= 9:
-            raise InputError("sums are rounded to between 0 and 9 decimals")
+        if not isinstance(self.per_person, numbers.Integral) or self.per_person < 1:
+            raise InputError("a person has at least one row; give per_person as a whole number of 1 or more")
+        if not isinstance(self.decimals, numbers.Integral) or not 0 <= self.decimals <= 9:
+            raise InputError("sums are rounded to a whole number of decimals between 0 and 9")
         for name, pair in self.bounds.items():
             if np.shape(pair) != (2,) or not (all(map(math.isfinite, pair)) and pair[0] <= pair[1]):
                 raise InputError(f"the bounds of column {name!r} are two finite numbers, the lower one first")
@@ -213,7 +215,7 @@ def _check_budget(epsilon: float, delta: float | None) -> None:
 
 
 def _check_sensitivity(sensitivity: int) -> int:
-    if not 1 <= sensitivity <= _LARGEST:
+    if not isinstance(sensitivity, numbers.Integral) or not 1 <= sensitivity <= _LARGEST:
         raise InputError("the sensitivity of whole numbers is a whole number from 1 to 2**53")
     return operator.index(sensitivity)
 

@@ -34,6 +34,7 @@ after the other are a heuristic for how little is hidden, never for the protecti
 
 from __future__ import annotations
 
+import numbers
 import operator
 from typing import TYPE_CHECKING
 
@@ -80,14 +81,10 @@ def suppress(counts: ArrayLike, min_group: int) -> NDArray[np.bool_]:
         raise InputError(f"a table of {table.size} cells is beyond the 2**14 that can be protected; use fewer groups")
     if table.size and (table.min() < 0 or table.max() > _LARGEST):
         raise InputError("counts of people lie between 0 and 2**40")
-    try:
-        least = operator.index(min_group)
-    except TypeError:
-        least = 0
-    if not 1 <= least <= _LARGEST:
-        raise InputError("the smallest group that may be shown, min_group, is a whole number from 1 to 2**40")
+    if not isinstance(min_group, numbers.Integral) or not 1 <= min_group <= _LARGEST:
+        raise InputError("the smallest group that may be shown has at least 1 member, and at most 2**40")
     table = table.astype(np.int64)
-    return _one_way(table, least) if table.ndim == 1 else _two_way(table, least)
+    return _one_way(table, operator.index(min_group)) if table.ndim == 1 else _two_way(table, operator.index(min_group))
 
 
 def _one_way(counts: NDArray[np.int64], min_group: int) -> NDArray[np.bool_]:
