@@ -80,7 +80,7 @@ def test_sensitivity_by_hand():
     assert noise.sensitivity("days", whole=False) == 93  # and one step of rounding in each of 3 cells
     assert noise.sensitivity("cost", whole=False) == 12  # 3 x (3 + 1)
     assert noise.sensitivity("free", whole=True) == 1
-    cents = Noise(epsilon=1.0, bounds={"cost": (0, 1999.99), "tenth": (0, 0.1)}, decimals=2)
+    cents = Noise(epsilon=1.0, bounds={"cost": (0, 1999.99), "tenth": (0, 0.1)}, decimals=2, per_person=1)
     # 1999.99 and 0.1 as floats are a little more than that, and the step above is taken
     assert cents.sensitivity("cost", whole=False) == 200_001
     assert cents.sensitivity("tenth", whole=False) == 12
@@ -117,7 +117,7 @@ def test_what_epsilon_covers_is_said():
 )
 def test_impossible_budgets(arguments, says):
     with pytest.raises(InputError, match=says):
-        Noise(**arguments)
+        Noise(**{"per_person": 1} | arguments)
 
 
 @pytest.mark.parametrize("values", [[0.5], [2**53 + 1], ["a"]])
@@ -147,7 +147,7 @@ def test_a_missing_extra_is_named(monkeypatch):
 )
 def test_declarations_that_count_nothing(declared):
     with pytest.raises(InputError):
-        Noise(epsilon=1, **declared)
+        Noise(**{"epsilon": 1, "per_person": 1} | declared)
 
 
 def test_a_sensitivity_is_a_whole_number():

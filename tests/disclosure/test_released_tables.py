@@ -101,7 +101,7 @@ def test_noise_is_counted_out_and_judged_noisy(monkeypatch):
 
 def test_noise_really_comes_on():
     table = pd.DataFrame({"count": [1000, 2000, 3000, 4000]}, index=list("abcd"))
-    for noise in (Noise(epsilon=0.05), Noise(epsilon=0.5, delta=1e-9)):
+    for noise in (Noise(epsilon=0.05, per_person=1), Noise(epsilon=0.5, delta=1e-9, per_person=1)):
         draws = [tuple(release(table, noise=noise).table["count"]) for _ in range(3)]
         assert len(set(draws)) == 3
         assert all(draw[-1] == sum(draw[:-1]) for draw in draws)
@@ -110,7 +110,7 @@ def test_noise_really_comes_on():
 
 def test_noise_may_hide_all_of_a_table():
     table = pd.DataFrame({"count": [0, 0, 0]}, index=list("abc"))
-    released = release(table, noise=Noise(epsilon=50.0))
+    released = release(table, noise=Noise(epsilon=50.0, per_person=1))
     assert isinstance(released, Release)
     assert released.table["count"].isna().all()
 
@@ -147,7 +147,7 @@ def test_tables_that_cannot_be_released(table, says):
 
 def test_noise_on_sums_needs_their_bounds():
     with pytest.raises(InputError, match="'cost' needs the bounds"):
-        release(grouped("age"), noise=Noise(epsilon=1.0, bounds={"share": (0, 1)}))
+        release(grouped("age"), noise=Noise(epsilon=1.0, bounds={"share": (0, 1)}, per_person=1))
     table = pd.DataFrame({"count": [30], "x": [1e15]}, index=[1])
     with pytest.raises(InputError, match="fewer decimals"):
-        release(table, noise=Noise(epsilon=1.0, bounds={"x": (0, 1)}, decimals=4))
+        release(table, noise=Noise(epsilon=1.0, bounds={"x": (0, 1)}, decimals=4, per_person=1))

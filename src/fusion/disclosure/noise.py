@@ -34,10 +34,11 @@ class Noise:
     ----------
     epsilon : float
         For the whole release, all of its columns together; greater than 0, at most 100.
+    per_person : int
+        Rows that one person has in the table at most: see :func:`fusion.disclosure.limit_rows`. There is no default, as
+        a wrong one makes epsilon wrong in silence.
     delta : float or None
         None for discrete Laplace noise (pure epsilon). Between 0 and 1 for discrete Gaussian noise.
-    per_person : int
-        Rows that one person has in the table at most: see :func:`fusion.disclosure.limit_rows`.
     bounds : mapping of str to (float, float)
         For each column of sums the bounds that every row was clipped to: see :func:`fusion.disclosure.clip`.
     decimals : int
@@ -51,8 +52,8 @@ class Noise:
     """
 
     epsilon: float
+    per_person: int
     delta: float | None = None
-    per_person: int = 1
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     decimals: int = 0
 
