@@ -73,15 +73,17 @@ static inline size_t row_at(size_t row, size_t n)
 
 /* --- points --- */
 
-TARGET_INLINE point point_from_ratio(ratio r)
+TARGET_INLINE point point_from_ratio(const ratio *r)
 {
-    return (point){fe_mul(r.e, r.h), fe_mul(r.g, r.f), fe_mul(r.f, r.h), fe_mul(r.e, r.g)};
+    return (point){fe_product(&r->e, &r->h), fe_product(&r->g, &r->f),
+                   fe_product(&r->f, &r->h), fe_product(&r->e, &r->g)};
 }
 
-TARGET_INLINE left left_from_ratio(ratio r)
+TARGET_INLINE left left_from_ratio(const ratio *r)
 {
-    const wide x = fe_mul_wide(r.e, r.h), y = fe_mul_wide(r.g, r.f);
-    return (left){fe_carry(wide_add(y, x)), fe_carry(wide_sub(y, x)), fe_mul(r.f, r.h), fe_mul(r.e, r.g)};
+    const wide x = fe_mul_wide(&r->e, &r->h), y = fe_mul_wide(&r->g, &r->f);
+    return (left){fe_carry(wide_add(y, x)), fe_carry(wide_sub(y, x)), fe_product(&r->f, &r->h),
+                  fe_product(&r->e, &r->g)};
 }
 
 TARGET_INLINE left left_from_point(point p)
@@ -94,32 +96,27 @@ TARGET_INLINE right right_from_point(point p)
     return (right){fe_add(p.y, p.x), fe_sub(p.y, p.x), fe_add(p.z, p.z), fe_mul(p.t, fe_constant(D2))};
 }
 
-/* Columns: c, d < 2^60.1, so sums < 2^61.1 and differences < 2^60.1 + 2^61 < 2^62. */
-TARGET_INLINE ratio ratio_from_products(wide a, wide b, wide c, wide d)
+TARGET_INLINE ratio add(const left *p, const right *q)
 {
+    const wide a = fe_mul_wide(&p->difference, &q->difference), b = fe_mul_wide(&p->sum, &q->sum);
+    const wide c = fe_mul_wide(&p->t, &q->t2d), d = fe_mul_wide(&p->z, &q->z2);
     return (ratio){fe_carry(wide_sub(b, a)), fe_carry(wide_add(d, c)), fe_carry(wide_add(b, a)),
                    fe_carry(wide_sub(d, c))};
 }
 
-TARGET_INLINE ratio add(left p, right q)
+TARGET_INLINE ratio add_affine(const left *p, const right_affine *q)
 {
-    return ratio_from_products(fe_mul_wide(p.difference, q.difference), fe_mul_wide(p.sum, q.sum),
-                               fe_mul_wide(p.t, q.t2d), fe_mul_wide(p.z, q.z2));
+    const wide a = fe_mul_wide(&p->difference, &q->difference), b = fe_mul_wide(&p->sum, &q->sum);
+    const wide c = fe_mul_wide(&p->t, &q->t2d), z = fe_widen(p->z), d = wide_add(z, z);
+    return (ratio){fe_carry(wide_sub(b, a)), fe_carry(wide_add(d, c)), fe_carry(wide_add(b, a)),
+                   fe_carry(wide_sub(d, c))};
 }
 
-TARGET_INLINE ratio add_affine(left p, right_affine q)
-{
-    const wide z = fe_widen(p.z);
-    return ratio_from_products(fe_mul_wide(p.difference, q.difference), fe_mul_wide(p.sum, q.sum),
-                               fe_mul_wide(p.t, q.t2d), wide_add(z, z));
-}
-
-/* e = 2XY, g = Y^2 + X^2, f = Y^2 - X^2 (= Z^2 + dT^2 on the curve), h = 2Z^2 - f. T is not needed.
- * Columns: h < 3 * 2^60.1 + 2^61 < 2^63. */
-TARGET_INLINE ratio twice(fe x, fe y, fe z)
+/* e = 2XY, g = Y^2 + X^2, f = Y^2 - X^2 (= Z^2 + dT^2 on the curve), h = 2Z^2 - f. T is not needed. */
+TARGET_INLINE ratio twice(const fe *x, const fe *y, const fe *z)
 {
     const wide xx = fe_sqr_wide(x), yy = fe_sqr_wide(y), zz = fe_sqr_wide(z);
-    return (ratio){fe_carry(fe_mul_twice_wide(x, y, xx, yy)), fe_carry(wide_sub(yy, xx)), fe_carry(wide_add(yy, xx)),
+    return (ratio){fe_carry(fe_mul_twice_wide(x, y, &xx, &yy)), fe_carry(wide_sub(yy, xx)), fe_carry(wide_add(yy, xx)),
                    fe_carry(wide_sub(wide_add(wide_add(zz, zz), xx), yy))};
 }
 
@@ -129,11 +126,11 @@ static TARGET void pair_times16(ratio r[2])
     for (int i = 0; i < 4; i++) {
         fe x[2], y[2], z[2];
         for (int k = 0; k < 2; k++) {
-            x[k] = fe_mul(r[k].e, r[k].h);
-            y[k] = fe_mul(r[k].g, r[k].f);
-            z[k] = fe_mul(r[k].f, r[k].h);
+            x[k] = fe_product(&r[k].e, &r[k].h);
+            y[k] = fe_product(&r[k].g, &r[k].f);
+            z[k] = fe_product(&r[k].f, &r[k].h);
         }
-        for (int k = 0; k < 2; k++) r[k] = twice(x[k], y[k], z[k]);
+        for (int k = 0; k < 2; k++) r[k] = twice(&x[k], &y[k], &z[k]);
     }
 }
 
@@ -170,7 +167,9 @@ static TARGET void fill_table(right_affine table[TABLE_ROWS], point p)
     const right first = right_from_point(p);
     point next = p, m[2] = {p, p};
     for (int j = 1; j < 8; j++) {
-        next = point_from_ratio(add(left_from_point(next), first));
+        const left l = left_from_point(next);
+        const ratio sum = add(&l, &first);
+        next = point_from_ratio(&sum);
         for (int k = 0; k < 2; k++) {
             const lanes later = lanes_from(j - k * LANES);
             m[k] = (point){fe_select(later, m[k].x, next.x), fe_select(later, m[k].y, next.y),
@@ -183,7 +182,7 @@ static TARGET void fill_table(right_affine table[TABLE_ROWS], point p)
         right_affine half[2];
         fe inverse[2];
         for (int k = 0; k < 2; k++) {
-            m[k] = point_from_ratio(r[k]);
+            m[k] = point_from_ratio(&r[k]);
             inverse[k] = m[k].z;
         }
         pair_invert(inverse, inverse);
@@ -209,6 +208,14 @@ TARGET_INLINE right_affine table_multiple(const right_affine *row, vec digit)
     return (right_affine){fe_select(zero, fe_select(negative, sum, difference), one),
                           fe_select(zero, fe_select(negative, difference, sum), one),
                           fe_select(zero, fe_select(negative, t2d, fe_neg(t2d)), fe_small(0))};
+}
+
+/* r plus the multiple. */
+TARGET_INLINE ratio add_multiple(const ratio *r, const right_affine *row, vec digit)
+{
+    const left l = left_from_ratio(r);
+    const right_affine q = table_multiple(row, digit);
+    return add_affine(&l, &q);
 }
 
 /* A scalar below 2^253 a lane, words 0 to 3 in w: scalar = sum of digits[i] 16^i with -8 <= digits[i] < 8. */

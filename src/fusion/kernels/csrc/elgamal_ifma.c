@@ -49,13 +49,11 @@ static __attribute__((noinline)) TARGET void multiply_fixed_rows(uint8_t *out, s
         if (values) recode_values(small, _mm512_maskz_loadu_epi64((__mmask8)(0xff >> (LANES - rows)), values + i));
         r[0] = r[1] = identity_ratio(); /* the second stays idle, as in multiply_base */
         for (int odd = 1; odd >= 0; odd--) {
-            for (int j = 0; scalars && j < TABLE_ROWS; j++)
-                r[0] = add_affine(left_from_ratio(r[0]), table_multiple(&t[j], digits[2 * j + odd]));
-            for (int j = 0; values && j < VALUE_DIGITS / 2; j++)
-                r[0] = add_affine(left_from_ratio(r[0]), table_multiple(&v[j], small[2 * j + odd]));
+            for (int j = 0; scalars && j < TABLE_ROWS; j++) r[0] = add_multiple(&r[0], &t[j], digits[2 * j + odd]);
+            for (int j = 0; values && j < VALUE_DIGITS / 2; j++) r[0] = add_multiple(&r[0], &v[j], small[2 * j + odd]);
             if (odd) pair_times16(r);
         }
-        p = point_from_ratio(r[0]);
+        p = point_from_ratio(&r[0]);
         store_points(out + stride * i, stride, &p, rows);
     }
 }
@@ -114,7 +112,9 @@ static TARGET void clear_sums(uint8_t *sums, size_t n)
 
 TARGET_INLINE void add_to_sums(uint8_t *const at[LANES], right addend)
 {
-    store_sums(at, left_from_ratio(add(load_sums((const uint8_t *const *)at), addend)));
+    const left before = load_sums((const uint8_t *const *)at);
+    const ratio after = add(&before, &addend);
+    store_sums(at, left_from_ratio(&after));
 }
 
 static TARGET void histogram(uint8_t *sums, const uint16_t *codes, size_t bins, const uint8_t *points, size_t stride,
@@ -201,9 +201,10 @@ static TARGET void quadruple(uint8_t *out, const uint8_t *points, size_t n)
             const __mmask8 there = (__mmask8)(0xff >> (LANES - rows));
             p[vectors].y.v[0] = _mm512_mask_mov_epi64(ALL(1), there, p[vectors].y.v[0]);
             p[vectors].z.v[0] = _mm512_mask_mov_epi64(ALL(1), there, p[vectors].z.v[0]);
-            ratio r = twice(p[vectors].x, p[vectors].y, p[vectors].z);
-            r = twice(fe_mul(r.e, r.h), fe_mul(r.g, r.f), fe_mul(r.f, r.h));
-            p[vectors] = point_from_ratio(r);
+            ratio r = twice(&p[vectors].x, &p[vectors].y, &p[vectors].z);
+            p[vectors] = point_from_ratio(&r);
+            r = twice(&p[vectors].x, &p[vectors].y, &p[vectors].z);
+            p[vectors] = point_from_ratio(&r);
             before[vectors] = product;
             product = fe_mul(product, p[vectors].z);
         }
@@ -261,11 +262,11 @@ static TARGET void neighbours(uint64_t *keys, const uint8_t *centres, size_t n, 
                 limbs_from_bytes(limbs[2], step + 96);
                 const fe x = fe_constant(limbs[0]), y = fe_constant(limbs[1]), dxy = fe_constant(limbs[2]);
                 for (int k = 0; k < 2; k++) {
-                    const wide a = fe_mul_wide(centre[k].y, y), b = fe_mul_wide(centre[k].x, x);
+                    const wide a = fe_mul_wide(&centre[k].y, &y), b = fe_mul_wide(&centre[k].x, &x);
                     const fe c = fe_mul(centre[k].z, dxy);
                     plus[i][k] = fe_mul(fe_carry(wide_add(a, b)), fe_add(one, c));
                     minus[i][k] = fe_mul(fe_carry(wide_sub(a, b)), fe_sub(one, c));
-                    denominator[i][k] = fe_carry(wide_sub(fe_widen(one), fe_sqr_wide(c)));
+                    denominator[i][k] = fe_carry(wide_sub(fe_widen(one), fe_sqr_wide(&c)));
                     before[i][k] = product[k];
                     product[k] = fe_mul(product[k], denominator[i][k]);
                 }

@@ -83,7 +83,9 @@ TARGET_INLINE fe fe_carry(wide w)
     return r;
 }
 
-/* The two loops of a product are one function each: gcc keeps in registers what one loop reaches, but not two. */
+/* A sum that the optimiser must finish here: else gcc forms products long before it adds them, which then wait in memory
+ * as there are 16 registers, and a multiplication takes a third longer. */
+TARGET_INLINE void settle(__m256i *sum) { __asm__("" : "+x"(*sum)); }
 
 /* w = a0 b, or w += limb i of a times b. b19 = 19 b: a product beyond limb 9 counts 19-fold. */
 TARGET_INLINE void add_row(wide *w, int i, __m256i limb, const fe *b, const fe *b19)
@@ -93,6 +95,7 @@ TARGET_INLINE void add_row(wide *w, int i, __m256i limb, const fe *b, const fe *
         const __m256i product = MUL(i % 2 && j % 2 ? twice : limb, i + j < 10 ? b->v[j] : b19->v[j]);
         const int k = (i + j) % 10;
         w->v[k] = i ? ADD(w->v[k], product) : product;
+        settle(&w->v[k]);
     }
 }
 
@@ -101,15 +104,15 @@ TARGET_INLINE void add_row(wide *w, int i, __m256i limb, const fe *b, const fe *
  * Products of limbs are below 2^54 where both are even, else, the doubled ones included, below 2^53. Column 0 has the
  * most: one of the former, and 19-fold four of the former and five of the latter. Odd columns have ten of the latter, at
  * most eight of them 19-fold. */
-TARGET_INLINE wide fe_mul_wide(fe a, fe b)
+TARGET_INLINE wide product(const fe *a, const fe *b)
 {
     fe b19;
     wide r;
-    for (int j = 0; j < 10; j++) b19.v[j] = MUL(b.v[j], ALL(19));
-    add_row(&r, 0, a.v[0], &b, &b19), add_row(&r, 1, a.v[1], &b, &b19), add_row(&r, 2, a.v[2], &b, &b19);
-    add_row(&r, 3, a.v[3], &b, &b19), add_row(&r, 4, a.v[4], &b, &b19), add_row(&r, 5, a.v[5], &b, &b19);
-    add_row(&r, 6, a.v[6], &b, &b19), add_row(&r, 7, a.v[7], &b, &b19), add_row(&r, 8, a.v[8], &b, &b19);
-    add_row(&r, 9, a.v[9], &b, &b19);
+    for (int j = 0; j < 10; j++) b19.v[j] = MUL(b->v[j], ALL(19));
+    add_row(&r, 0, a->v[0], b, &b19), add_row(&r, 1, a->v[1], b, &b19), add_row(&r, 2, a->v[2], b, &b19);
+    add_row(&r, 3, a->v[3], b, &b19), add_row(&r, 4, a->v[4], b, &b19), add_row(&r, 5, a->v[5], b, &b19);
+    add_row(&r, 6, a->v[6], b, &b19), add_row(&r, 7, a->v[7], b, &b19), add_row(&r, 8, a->v[8], b, &b19);
+    add_row(&r, 9, a->v[9], b, &b19);
     return r;
 }
 
@@ -122,20 +125,58 @@ TARGET_INLINE void add_squares(wide *w, int i, const fe *a, const fe *twice, con
         const __m256i left = i < j && (both || !high || j % 2 == 0) ? twice->v[i] : a->v[i];
         const __m256i product = MUL(left, high ? a19->v[j] : both ? twice->v[j] : a->v[j]);
         w->v[k] = i ? ADD(w->v[k], product) : product;
+        settle(&w->v[k]);
     }
 }
 
 /* fe_mul_wide(a, a), same bounds; 38 times an odd limb stays below 2^32. */
-TARGET_INLINE wide fe_sqr_wide(fe a)
+TARGET_INLINE wide square(const fe *a)
 {
     fe twice, a19;
     wide r;
-    for (int k = 0; k < 10; k++) twice.v[k] = ADD(a.v[k], a.v[k]);
-    for (int k = 0; k < 10; k++) a19.v[k] = MUL(k % 2 ? twice.v[k] : a.v[k], ALL(19));
-    add_squares(&r, 0, &a, &twice, &a19), add_squares(&r, 1, &a, &twice, &a19), add_squares(&r, 2, &a, &twice, &a19);
-    add_squares(&r, 3, &a, &twice, &a19), add_squares(&r, 4, &a, &twice, &a19), add_squares(&r, 5, &a, &twice, &a19);
-    add_squares(&r, 6, &a, &twice, &a19), add_squares(&r, 7, &a, &twice, &a19), add_squares(&r, 8, &a, &twice, &a19);
-    add_squares(&r, 9, &a, &twice, &a19);
+    for (int k = 0; k < 10; k++) twice.v[k] = ADD(a->v[k], a->v[k]);
+    for (int k = 0; k < 10; k++) a19.v[k] = MUL(k % 2 ? twice.v[k] : a->v[k], ALL(19));
+    add_squares(&r, 0, a, &twice, &a19), add_squares(&r, 1, a, &twice, &a19), add_squares(&r, 2, a, &twice, &a19);
+    add_squares(&r, 3, a, &twice, &a19), add_squares(&r, 4, a, &twice, &a19), add_squares(&r, 5, a, &twice, &a19);
+    add_squares(&r, 6, a, &twice, &a19), add_squares(&r, 7, a, &twice, &a19), add_squares(&r, 8, a, &twice, &a19);
+    add_squares(&r, 9, a, &twice, &a19);
+    return r;
+}
+
+/* The four forms in use are functions that are called: inlined, a step of the curve is too long for the cache of decoded
+ * instructions, and takes twice the time. */
+#define CALLED static __attribute__((noinline)) TARGET
+
+CALLED void product_to_wide(wide *r, const fe *a, const fe *b) { *r = product(a, b); }
+CALLED void product_to_fe(fe *r, const fe *a, const fe *b) { *r = fe_carry(product(a, b)); }
+CALLED void square_to_wide(wide *r, const fe *a) { *r = square(a); }
+CALLED void square_to_fe(fe *r, const fe *a) { *r = fe_carry(square(a)); }
+
+TARGET_INLINE wide fe_mul_wide(const fe *a, const fe *b)
+{
+    wide r;
+    product_to_wide(&r, a, b);
+    return r;
+}
+
+TARGET_INLINE wide fe_sqr_wide(const fe *a)
+{
+    wide r;
+    square_to_wide(&r, a);
+    return r;
+}
+
+TARGET_INLINE fe fe_product(const fe *a, const fe *b)
+{
+    fe r;
+    product_to_fe(&r, a, b);
+    return r;
+}
+
+TARGET_INLINE fe fe_square(const fe *a)
+{
+    fe r;
+    square_to_fe(&r, a);
     return r;
 }
 
@@ -248,13 +289,13 @@ TARGET_INLINE fe fe_lookup(fe eight, vec index)
 
 /* a * b twice over, of which the squares are at hand: (a + b)^2 - aa - bb, exact in every column.
  * in: from fe_carry, so that a + b may be squared. out: columns < 2 PRODUCT. */
-TARGET_INLINE wide fe_mul_twice_wide(fe a, fe b, wide aa, wide bb)
+TARGET_INLINE wide fe_mul_twice_wide(const fe *a, const fe *b, const wide *aa, const wide *bb)
 {
     fe sum;
     wide r;
-    for (int k = 0; k < 10; k++) sum.v[k] = ADD(a.v[k], b.v[k]);
-    r = fe_sqr_wide(sum);
-    for (int k = 0; k < 10; k++) r.v[k] = SUB(r.v[k], ADD(aa.v[k], bb.v[k]));
+    for (int k = 0; k < 10; k++) sum.v[k] = ADD(a->v[k], b->v[k]);
+    r = fe_sqr_wide(&sum);
+    for (int k = 0; k < 10; k++) r.v[k] = SUB(r.v[k], ADD(aa->v[k], bb->v[k]));
     return r;
 }
 

@@ -88,34 +88,37 @@ TARGET_INLINE wide fold(const __m512i column[10])
  * Column k has n_k = 1 2 3 4 5 4 3 2 1 0 limb products. Their low halves add up to less than n_k * 2^52; their high
  * halves weigh 2^52 = 2 * 2^51, so they count twice in the column above: less than 2 n_(k-1) * 2^52. Columns 0 to 9
  * stay below 1 4 7 10 13 14 11 8 5 2 times 2^52, and after folding 0 to 4 below 267 213 159 105 51 times 2^52. */
-TARGET_INLINE wide fe_mul_wide(fe a, fe b)
+TARGET_INLINE wide fe_mul_wide(const fe *a, const fe *b)
 {
     __m512i high[10], column[10];
     for (int k = 0; k < 10; k++) high[k] = _mm512_setzero_si512();
     for (int i = 0; i < 5; i++)
-        for (int j = 0; j < 5; j++) high[i + j + 1] = HI(high[i + j + 1], a.v[i], b.v[j]);
+        for (int j = 0; j < 5; j++) high[i + j + 1] = HI(high[i + j + 1], a->v[i], b->v[j]);
     for (int k = 0; k < 10; k++) column[k] = ADD(high[k], high[k]);
     for (int i = 0; i < 5; i++)
-        for (int j = 0; j < 5; j++) column[i + j] = LO(column[i + j], a.v[i], b.v[j]);
+        for (int j = 0; j < 5; j++) column[i + j] = LO(column[i + j], a->v[i], b->v[j]);
     return fold(column);
 }
 
 /* fe_mul_wide(a, a), same bounds. The product of two different limbs is formed once and doubled. */
-TARGET_INLINE wide fe_sqr_wide(fe a)
+TARGET_INLINE wide fe_sqr_wide(const fe *a)
 {
     __m512i high[10], column[10];
     for (int k = 0; k < 10; k++) high[k] = _mm512_setzero_si512();
     for (int i = 0; i < 5; i++)
-        for (int j = i + 1; j < 5; j++) high[i + j + 1] = HI(high[i + j + 1], a.v[i], a.v[j]);
+        for (int j = i + 1; j < 5; j++) high[i + j + 1] = HI(high[i + j + 1], a->v[i], a->v[j]);
     for (int k = 0; k < 10; k++) column[k] = ADD(high[k], high[k]);
     for (int i = 0; i < 5; i++) {
-        column[2 * i + 1] = HI(column[2 * i + 1], a.v[i], a.v[i]);
-        for (int j = i + 1; j < 5; j++) column[i + j] = LO(column[i + j], a.v[i], a.v[j]);
+        column[2 * i + 1] = HI(column[2 * i + 1], a->v[i], a->v[i]);
+        for (int j = i + 1; j < 5; j++) column[i + j] = LO(column[i + j], a->v[i], a->v[j]);
     }
     for (int k = 0; k < 10; k++) column[k] = ADD(column[k], column[k]);
-    for (int i = 0; i < 5; i++) column[2 * i] = LO(column[2 * i], a.v[i], a.v[i]);
+    for (int i = 0; i < 5; i++) column[2 * i] = LO(column[2 * i], a->v[i], a->v[i]);
     return fold(column);
 }
+
+TARGET_INLINE fe fe_product(const fe *a, const fe *b) { return fe_carry(fe_mul_wide(a, b)); }
+TARGET_INLINE fe fe_square(const fe *a) { return fe_carry(fe_sqr_wide(a)); }
 
 /* a - b + 2^10 p. in: b < PRODUCT, which is below every limb of 2^10 p (>= 2^61 - 19456), so no column falls below 0.
  * out: columns < a + 2^61. */
@@ -206,7 +209,7 @@ TARGET_INLINE fe fe_lookup(fe eight, vec index)
 #include "field_lanes.h"
 
 /* a * b twice over, of which the squares are at hand; columns < 2 PRODUCT. */
-TARGET_INLINE wide fe_mul_twice_wide(fe a, fe b, wide aa, wide bb)
+TARGET_INLINE wide fe_mul_twice_wide(const fe *a, const fe *b, const wide *aa, const wide *bb)
 {
     const wide ab = fe_mul_wide(a, b);
     (void)aa, (void)bb; /* (a + b)^2 would need limbs below 2^51 */

@@ -25,12 +25,12 @@ TARGET_INLINE wide fe_widen(fe a)
 
 TARGET_INLINE fe fe_mul(fe a, fe b)
 {
-    return fe_carry(fe_mul_wide(a, b));
+    return fe_product(&a, &b);
 }
 
 TARGET_INLINE fe fe_sqr(fe a)
 {
-    return fe_carry(fe_sqr_wide(a));
+    return fe_square(&a);
 }
 
 TARGET_INLINE fe fe_add(fe a, fe b)
@@ -83,8 +83,8 @@ static TARGET void pair_sqr_mul(fe x[2], int n, const fe m[2])
 {
     fe a = x[0], b = x[1];
     for (int i = 0; i < n; i++) {
-        a = fe_sqr(a);
-        b = fe_sqr(b);
+        a = fe_square(&a);
+        b = fe_square(&b);
     }
     x[0] = fe_mul(a, m[0]);
     x[1] = fe_mul(b, m[1]);

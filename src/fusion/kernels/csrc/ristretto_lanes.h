@@ -87,7 +87,10 @@ static TARGET void from_uniform(uint8_t *points, const uint8_t *uniform, size_t 
         point p[2];
         load64(w, uniform + 64 * i, 64, rows);
         pair_map(p, (const fe[2]){fe_from_words(w), fe_from_words(w + 4)});
-        const point sum = point_from_ratio(add(left_from_point(p[0]), right_from_point(p[1])));
+        const left l = left_from_point(p[0]);
+        const right q = right_from_point(p[1]);
+        const ratio e = add(&l, &q);
+        const point sum = point_from_ratio(&e);
         store_points(points + FUSION_POINT_BYTES * i, FUSION_POINT_BYTES, &sum, rows);
     }
 }
@@ -214,15 +217,20 @@ static TARGET void pair_times_scalar(ratio r[2], const point p[2], const int8_t 
         point multiple_of_p = p[k];
         table[k][0] = entry_from_point(p[k]);
         for (int j = 1; j < 8; j++) {
-            multiple_of_p = point_from_ratio(add(left_from_point(multiple_of_p), once));
+            const left l = left_from_point(multiple_of_p);
+            const ratio sum = add(&l, &once);
+            multiple_of_p = point_from_ratio(&sum);
             table[k][j] = entry_from_point(multiple_of_p);
         }
         r[k] = identity_ratio();
     }
     for (int i = DIGITS - 1; i >= 0; i--) {
         if (i != DIGITS - 1) pair_times16(r);
-        for (int k = 0; k < 2; k++) l[k] = left_from_ratio(r[k]);
-        for (int k = 0; k < 2; k++) r[k] = add(l[k], multiple(table[k], digits[i]));
+        for (int k = 0; k < 2; k++) l[k] = left_from_ratio(&r[k]);
+        for (int k = 0; k < 2; k++) {
+            const right q = multiple(table[k], digits[i]);
+            r[k] = add(&l[k], &q);
+        }
     }
     wipe(l, sizeof l); /* projective coordinates of a product say more about the scalar than the product does */
 }
@@ -239,7 +247,7 @@ static TARGET void multiply(uint8_t *out, const uint8_t *points, const uint8_t s
             load_points(&p[k], points + FUSION_POINT_BYTES * at[k], FUSION_POINT_BYTES, rows_from(at[k], n));
         pair_times_scalar(r, p, digits);
         for (int k = 0; k < 2; k++) {
-            p[k] = point_from_ratio(r[k]);
+            p[k] = point_from_ratio(&r[k]);
             store_points(out + FUSION_POINT_BYTES * at[k], FUSION_POINT_BYTES, &p[k], rows_from(at[k], n));
         }
     }
@@ -316,8 +324,8 @@ static TARGET void multiply_encode(uint8_t *encodings, const uint8_t *points, co
                 load_points(&p[k], points + FUSION_POINT_BYTES * at[k], FUSION_POINT_BYTES, rows_from(at[k], n));
             pair_times_scalar(r, p, digits);
             for (int k = 0; k < 2; k++, vectors++) {
-                p[k] = point_from_ratio(r[k]);
-                twofold[vectors] = twice(p[k].x, p[k].y, p[k].z);
+                p[k] = point_from_ratio(&r[k]);
+                twofold[vectors] = twice(&p[k].x, &p[k].y, &p[k].z);
                 before[vectors] = product;
                 product = fe_mul(product, denominator(twofold[vectors], &zero));
             }
@@ -357,11 +365,10 @@ static TARGET void multiply_base(uint8_t *out, const uint8_t *scalars, size_t n)
         recode_rows(digits, w);
         r[0] = r[1] = identity_ratio(); /* the second stays idle: 4 of 68 steps are not worth a pair */
         for (int odd = 1; odd >= 0; odd--) {
-            for (int j = 0; j < TABLE_ROWS; j++)
-                r[0] = add_affine(left_from_ratio(r[0]), table_multiple(&base_table[j], digits[2 * j + odd]));
+            for (int j = 0; j < TABLE_ROWS; j++) r[0] = add_multiple(&r[0], &base_table[j], digits[2 * j + odd]);
             if (odd) pair_times16(r);
         }
-        p = point_from_ratio(r[0]);
+        p = point_from_ratio(&r[0]);
         store_points(out + FUSION_POINT_BYTES * i, FUSION_POINT_BYTES, &p, rows_from(i, n));
     }
     wipe(digits, sizeof digits);
@@ -376,7 +383,10 @@ static TARGET void add_points(uint8_t *out, const uint8_t *a, const uint8_t *b, 
         point p, q;
         load_points(&p, a + FUSION_POINT_BYTES * i, FUSION_POINT_BYTES, rows_from(i, n));
         load_points(&q, b + FUSION_POINT_BYTES * i, FUSION_POINT_BYTES, rows_from(i, n));
-        p = point_from_ratio(add(left_from_point(p), right_from_point(q)));
+        const left l = left_from_point(p);
+        const right addend = right_from_point(q);
+        const ratio sum = add(&l, &addend);
+        p = point_from_ratio(&sum);
         store_points(out + FUSION_POINT_BYTES * i, FUSION_POINT_BYTES, &p, rows_from(i, n));
     }
 }
