@@ -70,6 +70,9 @@ int main(int argc, char **argv)
     ops->multiply_base(points, scalars, N);
     hide(encodings, sizeof encodings);
     ops->decode(points, valid, encodings, N);
+#if FUSION_X86
+    if (fusion_cpu_has_avx2()) run_lanes(&fusion_ristretto_avx2);
+#endif
 
     int64_t offsets[N + 1];
     const int64_t *offset_columns[1] = {offsets};

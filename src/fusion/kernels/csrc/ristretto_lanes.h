@@ -232,10 +232,12 @@ static TARGET void pair_times_scalar(ratio r[2], const point p[2], const int8_t 
             r[k] = add(&l[k], &q);
         }
     }
-    wipe(l, sizeof l); /* projective coordinates of a product say more about the scalar than the product does */
+    /* Projective coordinates of a product say more about the scalar than the product does. What has a name is wiped by
+     * name, what else the compiler had no register for by wipe_stack. */
+    wipe(l, sizeof l);
 }
 
-static TARGET void multiply(uint8_t *out, const uint8_t *points, const uint8_t scalar[32], size_t n)
+static __attribute__((noinline)) TARGET void multiply_rows(uint8_t *out, const uint8_t *points, const uint8_t scalar[32], size_t n)
 {
     int8_t digits[DIGITS];
     point p[2];
@@ -254,6 +256,12 @@ static TARGET void multiply(uint8_t *out, const uint8_t *points, const uint8_t s
     wipe(digits, sizeof digits);
     wipe(p, sizeof p); /* as in pair_times_scalar */
     wipe(r, sizeof r);
+}
+
+static void multiply(uint8_t *out, const uint8_t *points, const uint8_t scalar[32], size_t n)
+{
+    multiply_rows(out, points, scalar, n);
+    wipe_stack();
 }
 
 /* half = scalar / 2 modulo the order l: half of scalar or of scalar + l, whichever is even. */
@@ -303,9 +311,9 @@ TARGET_INLINE fe denominator(ratio r, lanes *zero)
     return fe_select(*zero, product, fe_small(1));
 }
 
-enum { BLOCK = 32 }; /* vectors that share an inversion: 256 rows, 50 KB of stack */
+enum { BLOCK = 4 * LANES }; /* vectors that share an inversion: 256 rows and 50 KB of stack, or 64 rows and 26 KB */
 
-static TARGET void multiply_encode(uint8_t *encodings, const uint8_t *points, const uint8_t scalar[32], size_t n)
+static __attribute__((noinline)) TARGET void multiply_encode_rows(uint8_t *encodings, const uint8_t *points, const uint8_t scalar[32], size_t n)
 {
     uint8_t half[32];
     int8_t digits[DIGITS];
@@ -347,6 +355,12 @@ static TARGET void multiply_encode(uint8_t *encodings, const uint8_t *points, co
     wipe(before, sizeof before);
 }
 
+static void multiply_encode(uint8_t *encodings, const uint8_t *points, const uint8_t scalar[32], size_t n)
+{
+    multiply_encode_rows(encodings, points, scalar, n);
+    wipe_stack();
+}
+
 static right_affine base_table[TABLE_ROWS];
 
 static TARGET void fill_base_table(void)
@@ -355,7 +369,7 @@ static TARGET void fill_base_table(void)
     fill_table(base_table, (point){x, y, fe_small(1), fe_mul(x, y)});
 }
 
-static TARGET void multiply_base(uint8_t *out, const uint8_t *scalars, size_t n)
+static __attribute__((noinline)) TARGET void multiply_base_rows(uint8_t *out, const uint8_t *scalars, size_t n)
 {
     vec digits[DIGITS], w[8];
     point p;
@@ -375,6 +389,12 @@ static TARGET void multiply_base(uint8_t *out, const uint8_t *scalars, size_t n)
     wipe(w, sizeof w);
     wipe(&p, sizeof p); /* as in pair_times_scalar */
     wipe(r, sizeof r);
+}
+
+static void multiply_base(uint8_t *out, const uint8_t *scalars, size_t n)
+{
+    multiply_base_rows(out, scalars, n);
+    wipe_stack();
 }
 
 static TARGET void add_points(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t n)
