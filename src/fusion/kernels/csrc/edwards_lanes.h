@@ -96,6 +96,7 @@ TARGET_INLINE right right_from_point(point p)
     return (right){fe_add(p.y, p.x), fe_sub(p.y, p.x), fe_add(p.z, p.z), fe_mul(p.t, fe_constant(D2))};
 }
 
+/* Columns: sums of two products, differences of one and what wide_sub adds. */
 TARGET_INLINE ratio add(const left *p, const right *q)
 {
     const wide a = fe_mul_wide(&p->difference, &q->difference), b = fe_mul_wide(&p->sum, &q->sum);
@@ -112,7 +113,8 @@ TARGET_INLINE ratio add_affine(const left *p, const right_affine *q)
                    fe_carry(wide_sub(d, c))};
 }
 
-/* e = 2XY, g = Y^2 + X^2, f = Y^2 - X^2 (= Z^2 + dT^2 on the curve), h = 2Z^2 - f. T is not needed. */
+/* e = 2XY, g = Y^2 + X^2, f = Y^2 - X^2 (= Z^2 + dT^2 on the curve), h = 2Z^2 - f. T is not needed. Columns: h is the
+ * largest, three products and what wide_sub adds: < 2^63 with IFMA, < 2^63.4 with AVX2. */
 TARGET_INLINE ratio twice(const fe *x, const fe *y, const fe *z)
 {
     const wide xx = fe_sqr_wide(x), yy = fe_sqr_wide(y), zz = fe_sqr_wide(z);

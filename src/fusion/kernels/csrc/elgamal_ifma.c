@@ -1,4 +1,4 @@
-/* Eight rows, or eight features, at a time in the lanes of AVX-512 IFMA. As in ristretto_ifma.c, a last vector of fewer
+/* Eight rows, or eight features, at a time in the lanes of AVX-512 IFMA. As in ristretto_lanes.h, a last vector of fewer
  * rows is filled up with zeros, which no step divides by. */
 #include "cpu.h"
 

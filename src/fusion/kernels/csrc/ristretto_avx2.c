@@ -6,7 +6,7 @@
 #include "field4x25.h"
 #include "ristretto_lanes.h"
 
-/* When the library is loaded, before there are threads; about 0.1 ms. */
+/* When the library is loaded, before there are threads; under 1 ms. */
 __attribute__((constructor)) static void make_base_table(void)
 {
     if (fusion_cpu_has_avx2()) fill_base_table();
