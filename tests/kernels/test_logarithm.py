@@ -21,7 +21,6 @@ def variant(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-
 @pytest.fixture(autouse=True)
 def no_table(monkeypatch):
     """A table of one test does not serve the next."""

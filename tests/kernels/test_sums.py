@@ -18,7 +18,6 @@ def variant(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-
 def elements(values: np.ndarray) -> ristretto.Points:
     """One for each integer, none with z = 1."""
     return multiples.multiply_small(values.astype(np.int64).ravel())
@@ -51,7 +50,9 @@ def test_groups(data, variant, threads):
 
 
 @settings(max_examples=60, deadline=None)
-@given(data=st.data(), variant=st.sampled_from(kernels.variants("elgamal")), dtype=st.sampled_from([np.uint8, np.uint16]))
+@given(
+    data=st.data(), variant=st.sampled_from(kernels.variants("elgamal")), dtype=st.sampled_from([np.uint8, np.uint16])
+)
 def test_bins(data, variant, dtype):
     n, bins, features, width = (data.draw(st.integers(low, high)) for low, high in ((0, 40), (1, 9), (0, 18), (1, 3)))
     codes = np.random.default_rng(n + 100 * bins).integers(0, bins, (n, features)).astype(dtype)

@@ -100,7 +100,7 @@ TARGET_INLINE void add_row(wide *w, int i, __m256i limb, const fe *b, const fe *
     }
 }
 
-/* in: 19 times a limb of b stays below 2^32. out: columns < PRODUCT = 125 * 2^54 (k even), 77 * 2^54 (k odd).
+/* in: 19 times a limb of b stays below 2^32. out: columns < PRODUCT = 125 * 2^54 (k even), 78 * 2^54 (k odd).
  *
  * Products of limbs are below 2^54 where both are even, else, the doubled ones included, below 2^53. Column 0 has the
  * most: one of the former, and 19-fold four of the former and five of the latter. Odd columns have ten of the latter, at
