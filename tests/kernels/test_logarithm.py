@@ -15,6 +15,12 @@ from fusion.errors import InputError
 from fusion.kernels import logarithm, multiples, ristretto
 
 
+@pytest.fixture(params=kernels.variants("elgamal"))
+def variant(request: pytest.FixtureRequest) -> str:
+    """Every variant of this kernel that this CPU can run."""
+    return str(request.param)
+
+
 @pytest.fixture(autouse=True)
 def no_table(monkeypatch):
     """A table of one test does not serve the next."""
@@ -48,7 +54,7 @@ def test_giant_steps_meet_the_edges_of_the_table(variant, bound, monkeypatch):
 @settings(max_examples=40, deadline=None)
 @given(
     values=st.lists(st.integers(-(2**26), 2**26), max_size=40),
-    variant=st.sampled_from(kernels.variants()),
+    variant=st.sampled_from(kernels.variants("elgamal")),
     threads=st.sampled_from([1, 2]),
 )
 def test_any_integers(values, variant, threads):
@@ -108,7 +114,7 @@ def test_the_largest_table_has_no_key_twice():
 
 @pytest.mark.parametrize("size", [8, 9, 13])
 def test_variants_make_one_table(size):
-    first, *others = (logarithm._fill(size, variant)[0] for variant in kernels.variants())
+    first, *others = (logarithm._fill(size, variant)[0] for variant in kernels.variants("elgamal"))
     for other in others:
         assert (other == first).all()
 

@@ -8,9 +8,17 @@ import numpy as np
 import pytest
 from reference import libsodium
 
+from fusion import kernels
 from fusion.errors import InputError
 from fusion.kernels import multiples, ristretto
 from fusion.kernels.ristretto import ORDER
+
+
+@pytest.fixture(params=kernels.variants("elgamal"))
+def variant(request: pytest.FixtureRequest) -> str:
+    """Every variant of this kernel that this CPU can run."""
+    return str(request.param)
+
 
 LENGTHS = [0, 1, 7, 8, 9, 16, 63, 64, 65, 130]
 EDGES = [0, 1, -1, 7, 8, 9, -7, -8, -9, 15, 16, -16, 255, 2**32, -(2**32), 2**62, 2**63 - 1, -(2**63)]

@@ -49,16 +49,8 @@ static void run_elgamal(void)
     show(rows, sizeof rows);
 }
 
-int main(int argc, char **argv)
+static void run_curve(const fusion_ristretto *ops)
 {
-    const fusion_ristretto *ops = &fusion_ristretto_portable;
-    for (size_t i = 0; i < sizeof uniform; i++) uniform[i] = (uint8_t)(i * i * 7 + i / 64);
-    for (size_t i = 0; i < sizeof scalars; i++) scalars[i] = (i % 32 == 31) ? 9 : (uint8_t)(i * 31 + i / 32);
-    if (argc == 2 && !strcmp(argv[1], "leak")) {
-        hide(scalars, 1);
-        if (scalars[0]) puts("a branch on a secret");
-        return 0;
-    }
     hide(uniform, sizeof uniform);
     ops->from_uniform(points, uniform, N);
     ops->encode(encodings, points, N);
@@ -70,6 +62,21 @@ int main(int argc, char **argv)
     ops->multiply_base(points, scalars, N);
     hide(encodings, sizeof encodings);
     ops->decode(points, valid, encodings, N);
+}
+
+int main(int argc, char **argv)
+{
+    for (size_t i = 0; i < sizeof uniform; i++) uniform[i] = (uint8_t)(i * i * 7 + i / 64);
+    for (size_t i = 0; i < sizeof scalars; i++) scalars[i] = (i % 32 == 31) ? 9 : (uint8_t)(i * 31 + i / 32);
+    if (argc == 2 && !strcmp(argv[1], "leak")) {
+        hide(scalars, 1);
+        if (scalars[0]) puts("a branch on a secret");
+        return 0;
+    }
+    run_curve(&fusion_ristretto_portable);
+#if FUSION_X86
+    if (fusion_cpu_has_avx2()) run_curve(&fusion_ristretto_avx2);
+#endif
 
     int64_t offsets[N + 1];
     const int64_t *offset_columns[1] = {offsets};

@@ -70,25 +70,30 @@ static size_t digits_left(const uint8_t scalar[32])
     return left(digits, sizeof digits);
 }
 
-/* Radix 2^51, as both variants hold an element; of the first, a middle and the last row. */
+/* Radix 2^51, as an element stands in words and in the lanes of AVX-512, and radix 2^25.5, one limb or two a word, as in
+ * those of AVX2; of the first, a middle and the last row. */
 static size_t coordinates_left(const uint8_t *rows)
 {
     size_t found = 0;
     for (size_t row = 0; row < N; row += 23)
         for (size_t k = 0; k < 4; k++) {
-            uint64_t w[4], limbs[5];
+            uint64_t w[4], limbs[5], halves[10], pairs[5];
             memcpy(w, rows + FUSION_POINT_BYTES * row + 32 * k, sizeof w);
             limbs[0] = w[0], limbs[1] = w[0] >> 51 | w[1] << 13, limbs[2] = w[1] >> 38 | w[2] << 26;
             limbs[3] = w[2] >> 25 | w[3] << 39, limbs[4] = w[3] >> 12;
             for (int i = 0; i < 5; i++) limbs[i] &= ((uint64_t)1 << 51) - 1;
-            found += left(limbs, sizeof limbs);
+            for (int i = 0; i < 5; i++) {
+                halves[2 * i] = limbs[i] & (((uint64_t)1 << 26) - 1), halves[2 * i + 1] = limbs[i] >> 26;
+                pairs[i] = halves[2 * i] | halves[2 * i + 1] << 32;
+            }
+            found += left(limbs, sizeof limbs) + left(halves, sizeof halves) + left(pairs, sizeof pairs);
         }
     return found;
 }
 
-static void report(const char *operation, size_t found)
+static void report(const char *variant, const char *operation, size_t found)
 {
-    if (found) printf("%s %s left %zu pieces\n", ops->name, operation, found);
+    if (found) printf("%s %s left %zu pieces\n", variant, operation, found);
 }
 
 int main(int argc, char **argv)
@@ -103,29 +108,27 @@ int main(int argc, char **argv)
         ops->from_uniform(points, uniform, N);
         if (argc == 2 && !strcmp(argv[1], "careless")) {
             run(careless, scalar);
-            report("careless", left(scalar, sizeof scalar));
+            report(ops->name, "careless", left(scalar, sizeof scalar));
             continue;
         }
         run(multiply, scalar);
-        report("multiply", left(scalar, 32) + digits_left(scalar) + coordinates_left(products));
+        report(ops->name, "multiply", left(scalar, 32) + digits_left(scalar) + coordinates_left(products));
         run(multiply_encode, scalar);
         ops->multiply(products, points, half, N);
-        report("multiply_encode", left(half, 32) + digits_left(half) + coordinates_left(products));
+        report(ops->name, "multiply_encode", left(half, 32) + digits_left(half) + coordinates_left(products));
         run(multiply_base, scalars);
-        report("multiply_base", digits_left(scalars + 32 * (N - 1)) + coordinates_left(products));
+        report(ops->name, "multiply_base", digits_left(scalars + 32 * (N - 1)) + coordinates_left(products));
     }
     for (int i = 0; argc == 1 && (elgamal = fusion_elgamal_variant(i)); i++) {
-        ops = fusion_ristretto_variant(i);
         if (elgamal->table_bytes > sizeof tables[0]) return 1;
         for (int k = 0; k < 2; k++) elgamal->fill_table(tables[k], points + FUSION_POINT_BYTES * (size_t)k);
         for (int k = 0; k < N; k++) values[k] = 0x123456789abcdef * (k + 1);
         run(encrypt, scalars);
-        report("encrypt", digits_left(scalars + 32 * (N - 1)) + coordinates_left(products) +
+        report(elgamal->name, "encrypt", digits_left(scalars + 32 * (N - 1)) + coordinates_left(products) +
                               left(&values[N - 1], sizeof values[0]));
     }
-    ops = &fusion_ristretto_portable;
     run(reduce, uniform);
-    report("reduce", argc == 1 ? left(products + 32 * (N - 1), 32) : 0);
+    report("every variant's", "reduce", argc == 1 ? left(products + 32 * (N - 1), 32) : 0);
     puts("done");
     return 0;
 }

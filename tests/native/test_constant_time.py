@@ -22,6 +22,7 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     built = tmp_path_factory.mktemp("native") / "constant_time"
     names = (
         "ristretto_portable.c",
+        "ristretto_avx2.c",
         "elgamal_portable.c",
         "scalar25519.c",
         "hashing.c",

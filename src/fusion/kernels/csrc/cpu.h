@@ -21,7 +21,7 @@
 #if FUSION_X86
 #include <cpuid.h>
 
-extern const fusion_ristretto fusion_ristretto_ifma;
+extern const fusion_ristretto fusion_ristretto_ifma, fusion_ristretto_avx2;
 extern const fusion_elgamal fusion_elgamal_ifma;
 extern const fusion_sha256 fusion_sha256_avx2, fusion_sha256_shani, fusion_sha256_avx512;
 extern const fusion_sha512 fusion_sha512_avx2, fusion_sha512_avx512;

@@ -1,15 +1,16 @@
-/* Eight rows, or eight features, at a time in the lanes of AVX-512 IFMA. As in ristretto_ifma.c, a last vector of fewer
+/* Eight rows, or eight features, at a time in the lanes of AVX-512 IFMA. As in ristretto_lanes.h, a last vector of fewer
  * rows is filled up with zeros, which no step divides by. */
 #include "cpu.h"
 
 #if FUSION_IFMA
 
 #include "constant_time.h"
-#include "edwards8x52.h"
+#include "field8x52.h"
+#include "edwards_lanes.h"
 
 enum { VALUE_DIGITS = 16, SUM_WORDS = 20, AHEAD = 4 * LANES };
 
-static IFMA void fill_table_of(uint8_t *table, const uint8_t *bytes)
+static TARGET void fill_table_of(uint8_t *table, const uint8_t *bytes)
 {
     point p;
     uint8_t copies[LANES * FUSION_POINT_BYTES];
@@ -19,7 +20,7 @@ static IFMA void fill_table_of(uint8_t *table, const uint8_t *bytes)
 }
 
 /* value = sum of digits[i] 16^i, -8 <= digits[i] <= 8. */
-IFMA_INLINE void recode_values(__m512i digits[VALUE_DIGITS], __m512i value)
+TARGET_INLINE void recode_values(__m512i digits[VALUE_DIGITS], __m512i value)
 {
     __m512i carry = _mm512_setzero_si512();
     for (int j = 0; j < VALUE_DIGITS - 1; j++) {
@@ -31,7 +32,7 @@ IFMA_INLINE void recode_values(__m512i digits[VALUE_DIGITS], __m512i value)
     digits[VALUE_DIGITS - 1] = ADD(value, carry); /* what is left has the sign of all */
 }
 
-static __attribute__((noinline)) IFMA void multiply_fixed_rows(uint8_t *out, size_t stride, const uint8_t *table,
+static __attribute__((noinline)) TARGET void multiply_fixed_rows(uint8_t *out, size_t stride, const uint8_t *table,
                                                                const uint8_t *scalars, const uint8_t *value_table,
                                                                const int64_t *values, size_t n)
 {
@@ -43,18 +44,16 @@ static __attribute__((noinline)) IFMA void multiply_fixed_rows(uint8_t *out, siz
         const size_t rows = rows_from(i, n);
         if (scalars) {
             load32(w, scalars + 32 * i, rows);
-            recode8(digits, w);
+            recode_rows(digits, w);
         }
         if (values) recode_values(small, _mm512_maskz_loadu_epi64((__mmask8)(0xff >> (LANES - rows)), values + i));
         r[0] = r[1] = identity_ratio(); /* the second stays idle, as in multiply_base */
         for (int odd = 1; odd >= 0; odd--) {
-            for (int j = 0; scalars && j < TABLE_ROWS; j++)
-                r[0] = add_affine(left_from_ratio(r[0]), table_multiple(&t[j], digits[2 * j + odd]));
-            for (int j = 0; values && j < VALUE_DIGITS / 2; j++)
-                r[0] = add_affine(left_from_ratio(r[0]), table_multiple(&v[j], small[2 * j + odd]));
+            for (int j = 0; scalars && j < TABLE_ROWS; j++) r[0] = add_multiple(&r[0], &t[j], digits[2 * j + odd]);
+            for (int j = 0; values && j < VALUE_DIGITS / 2; j++) r[0] = add_multiple(&r[0], &v[j], small[2 * j + odd]);
             if (odd) pair_times16(r);
         }
-        p = point_from_ratio(r[0]);
+        p = point_from_ratio(&r[0]);
         store_points(out + stride * i, stride, &p, rows);
     }
 }
@@ -68,7 +67,7 @@ static void multiply_fixed(uint8_t *out, size_t stride, const uint8_t *table, co
 
 /* --- sums: the words of a left operand, so that nothing is converted between two additions --- */
 
-IFMA_INLINE left load_sums(const uint8_t *const at[LANES])
+TARGET_INLINE left load_sums(const uint8_t *const at[LANES])
 {
     __m512i w[24];
     left s;
@@ -87,7 +86,7 @@ IFMA_INLINE left load_sums(const uint8_t *const at[LANES])
     return s;
 }
 
-IFMA_INLINE void store_sums(uint8_t *const at[LANES], left s)
+TARGET_INLINE void store_sums(uint8_t *const at[LANES], left s)
 {
     __m512i w[24];
     for (int k = 0; k < 5; k++) {
@@ -105,18 +104,20 @@ IFMA_INLINE void store_sums(uint8_t *const at[LANES], left s)
     }
 }
 
-static IFMA void clear_sums(uint8_t *sums, size_t n)
+static TARGET void clear_sums(uint8_t *sums, size_t n)
 {
     static const uint64_t identity[FUSION_SUM_BYTES / 8] = {[0] = 1, [5] = 1, [10] = 1};
     for (size_t i = 0; i < n; i++) memcpy(sums + FUSION_SUM_BYTES * i, identity, sizeof identity);
 }
 
-IFMA_INLINE void add_to_sums(uint8_t *const at[LANES], right addend)
+TARGET_INLINE void add_to_sums(uint8_t *const at[LANES], right addend)
 {
-    store_sums(at, left_from_ratio(add(load_sums((const uint8_t *const *)at), addend)));
+    const left before = load_sums((const uint8_t *const *)at);
+    const ratio after = add(&before, &addend);
+    store_sums(at, left_from_ratio(&after));
 }
 
-static IFMA void histogram(uint8_t *sums, const uint16_t *codes, size_t bins, const uint8_t *points, size_t stride,
+static TARGET void histogram(uint8_t *sums, const uint16_t *codes, size_t bins, const uint8_t *points, size_t stride,
                            size_t n)
 {
     _Alignas(64) uint64_t words[SUM_WORDS][LANES];
@@ -147,7 +148,7 @@ static IFMA void histogram(uint8_t *sums, const uint16_t *codes, size_t bins, co
     }
 }
 
-static IFMA void group_sum(uint8_t *sums, const uint32_t *at, const uint32_t *rows, const uint8_t *points,
+static TARGET void group_sum(uint8_t *sums, const uint32_t *at, const uint32_t *rows, const uint8_t *points,
                            size_t stride, size_t n)
 {
     for (size_t i = 0; i < LANES * n; i += LANES) {
@@ -171,7 +172,7 @@ static IFMA void group_sum(uint8_t *sums, const uint32_t *at, const uint32_t *ro
 }
 
 /* The coordinates of a sum are half the sum and half the difference of its words; twice all four is the same point. */
-static IFMA void close_sums(uint8_t *points, size_t stride, const uint8_t *sums, size_t n)
+static TARGET void close_sums(uint8_t *points, size_t stride, const uint8_t *sums, size_t n)
 {
     for (size_t i = 0; i < n; i += LANES) {
         const uint8_t *at[LANES];
@@ -187,7 +188,7 @@ static IFMA void close_sums(uint8_t *points, size_t stride, const uint8_t *sums,
 
 enum { BLOCK = 32 }; /* vectors, or pairs of vectors, that share an inversion */
 
-static IFMA void quadruple(uint8_t *out, const uint8_t *points, size_t n)
+static TARGET void quadruple(uint8_t *out, const uint8_t *points, size_t n)
 {
     for (size_t start = 0; start < n; start += BLOCK * LANES) {
         point p[BLOCK];
@@ -200,9 +201,10 @@ static IFMA void quadruple(uint8_t *out, const uint8_t *points, size_t n)
             const __mmask8 there = (__mmask8)(0xff >> (LANES - rows));
             p[vectors].y.v[0] = _mm512_mask_mov_epi64(ALL(1), there, p[vectors].y.v[0]);
             p[vectors].z.v[0] = _mm512_mask_mov_epi64(ALL(1), there, p[vectors].z.v[0]);
-            ratio r = twice(p[vectors].x, p[vectors].y, p[vectors].z);
-            r = twice(fe_mul(r.e, r.h), fe_mul(r.g, r.f), fe_mul(r.f, r.h));
-            p[vectors] = point_from_ratio(r);
+            ratio r = twice(&p[vectors].x, &p[vectors].y, &p[vectors].z);
+            p[vectors] = point_from_ratio(&r);
+            r = twice(&p[vectors].x, &p[vectors].y, &p[vectors].z);
+            p[vectors] = point_from_ratio(&r);
             before[vectors] = product;
             product = fe_mul(product, p[vectors].z);
         }
@@ -230,7 +232,7 @@ static inline void limbs_from_bytes(uint64_t limbs[5], const uint8_t bytes[32])
     limbs[4] = w[3] >> 12 & LIMB_MASK;
 }
 
-IFMA_INLINE __m512i low_bits(fe a)
+TARGET_INLINE __m512i low_bits(fe a)
 {
     const fe c = fe_canonical(a);
     return OR(c.v[0], SHL(c.v[1], 51));
@@ -238,7 +240,7 @@ IFMA_INLINE __m512i low_bits(fe a)
 
 /* Formulas as in elgamal_portable.c: lanes are centres, two vectors of them, and a block of steps shares an
  * inversion. 80 KB of stack. */
-static IFMA void neighbours(uint64_t *keys, const uint8_t *centres, size_t n, const uint8_t *steps, size_t m)
+static TARGET void neighbours(uint64_t *keys, const uint8_t *centres, size_t n, const uint8_t *steps, size_t m)
 {
     fe plus[BLOCK][2], minus[BLOCK][2], denominator[BLOCK][2], before[BLOCK][2];
     const fe one = fe_small(1);
@@ -260,11 +262,11 @@ static IFMA void neighbours(uint64_t *keys, const uint8_t *centres, size_t n, co
                 limbs_from_bytes(limbs[2], step + 96);
                 const fe x = fe_constant(limbs[0]), y = fe_constant(limbs[1]), dxy = fe_constant(limbs[2]);
                 for (int k = 0; k < 2; k++) {
-                    const wide a = fe_mul_wide(centre[k].y, y), b = fe_mul_wide(centre[k].x, x);
+                    const wide a = fe_mul_wide(&centre[k].y, &y), b = fe_mul_wide(&centre[k].x, &x);
                     const fe c = fe_mul(centre[k].z, dxy);
                     plus[i][k] = fe_mul(fe_carry(wide_add(a, b)), fe_add(one, c));
                     minus[i][k] = fe_mul(fe_carry(wide_sub(a, b)), fe_sub(one, c));
-                    denominator[i][k] = fe_carry(wide_sub(fe_widen(one), fe_sqr_wide(c)));
+                    denominator[i][k] = fe_carry(wide_sub(fe_widen(one), fe_sqr_wide(&c)));
                     before[i][k] = product[k];
                     product[k] = fe_mul(product[k], denominator[i][k]);
                 }

@@ -20,20 +20,13 @@
 #include <immintrin.h>
 #include <stdint.h>
 
-#define IFMA __attribute__((target("avx512f,avx512ifma,avx512vl,avx512dq,avx512bw")))
+#define TARGET __attribute__((target("avx512f,avx512ifma,avx512vl,avx512dq,avx512bw")))
+#include "inlined.h"
 
-/* Everything is inlined into the loops. Not under a sanitizer, which checks each load of each copy: that build would
- * take minutes, and nobody times it. */
-#if defined(__has_feature)
-#define FIELD_HAS_FEATURE __has_feature
-#else
-#define FIELD_HAS_FEATURE(name) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || FIELD_HAS_FEATURE(address_sanitizer)
-#define IFMA_INLINE static __attribute__((noinline, unused)) IFMA
-#else
-#define IFMA_INLINE static inline __attribute__((always_inline)) IFMA
-#endif
+enum { LANES = 8, LIMBS = 5 };
+
+typedef __m512i vec;
+typedef __mmask8 lanes; /* a set of lanes */
 
 typedef struct {
     __m512i v[5];
@@ -58,21 +51,16 @@ typedef struct {
 #define SHR _mm512_srli_epi64
 #define ALL(x) _mm512_set1_epi64((long long)(x))
 
-IFMA_INLINE fe fe_constant(const uint64_t limbs[5])
+TARGET_INLINE fe fe_constant(const uint64_t limbs[5])
 {
     fe r;
     for (int k = 0; k < 5; k++) r.v[k] = ALL(limbs[k]);
     return r;
 }
 
-IFMA_INLINE fe fe_small(uint64_t x)
-{
-    return fe_constant((const uint64_t[5]){x, 0, 0, 0, 0});
-}
-
 /* in: any 64-bit columns. Each hands what stands above bit 50 (< 2^13) to the next, the last one 19-fold to the first.
  * out: limb 0 < 2^51 + 19 * 2^13 < 2^51 + 2^18, the others < 2^51 + 2^13. */
-IFMA_INLINE fe fe_carry(wide w)
+TARGET_INLINE fe fe_carry(wide w)
 {
     const __m512i mask = ALL(LIMB_MASK);
     fe r;
@@ -82,13 +70,13 @@ IFMA_INLINE fe fe_carry(wide w)
 }
 
 /* By shifts, as the multiplier ports are the busy ones. */
-IFMA_INLINE __m512i times19(__m512i x)
+TARGET_INLINE __m512i times19(__m512i x)
 {
     return ADD(ADD(x, SHL(x, 1)), SHL(x, 4));
 }
 
 /* Columns 5 to 9 weigh 2^255 = 19 times columns 0 to 4. */
-IFMA_INLINE wide fold(const __m512i column[10])
+TARGET_INLINE wide fold(const __m512i column[10])
 {
     wide r;
     for (int k = 0; k < 5; k++) r.v[k] = ADD(column[k], times19(column[k + 5]));
@@ -100,139 +88,136 @@ IFMA_INLINE wide fold(const __m512i column[10])
  * Column k has n_k = 1 2 3 4 5 4 3 2 1 0 limb products. Their low halves add up to less than n_k * 2^52; their high
  * halves weigh 2^52 = 2 * 2^51, so they count twice in the column above: less than 2 n_(k-1) * 2^52. Columns 0 to 9
  * stay below 1 4 7 10 13 14 11 8 5 2 times 2^52, and after folding 0 to 4 below 267 213 159 105 51 times 2^52. */
-IFMA_INLINE wide fe_mul_wide(fe a, fe b)
+TARGET_INLINE wide fe_mul_wide(const fe *a, const fe *b)
 {
     __m512i high[10], column[10];
     for (int k = 0; k < 10; k++) high[k] = _mm512_setzero_si512();
     for (int i = 0; i < 5; i++)
-        for (int j = 0; j < 5; j++) high[i + j + 1] = HI(high[i + j + 1], a.v[i], b.v[j]);
+        for (int j = 0; j < 5; j++) high[i + j + 1] = HI(high[i + j + 1], a->v[i], b->v[j]);
     for (int k = 0; k < 10; k++) column[k] = ADD(high[k], high[k]);
     for (int i = 0; i < 5; i++)
-        for (int j = 0; j < 5; j++) column[i + j] = LO(column[i + j], a.v[i], b.v[j]);
+        for (int j = 0; j < 5; j++) column[i + j] = LO(column[i + j], a->v[i], b->v[j]);
     return fold(column);
 }
 
 /* fe_mul_wide(a, a), same bounds. The product of two different limbs is formed once and doubled. */
-IFMA_INLINE wide fe_sqr_wide(fe a)
+TARGET_INLINE wide fe_sqr_wide(const fe *a)
 {
     __m512i high[10], column[10];
     for (int k = 0; k < 10; k++) high[k] = _mm512_setzero_si512();
     for (int i = 0; i < 5; i++)
-        for (int j = i + 1; j < 5; j++) high[i + j + 1] = HI(high[i + j + 1], a.v[i], a.v[j]);
+        for (int j = i + 1; j < 5; j++) high[i + j + 1] = HI(high[i + j + 1], a->v[i], a->v[j]);
     for (int k = 0; k < 10; k++) column[k] = ADD(high[k], high[k]);
     for (int i = 0; i < 5; i++) {
-        column[2 * i + 1] = HI(column[2 * i + 1], a.v[i], a.v[i]);
-        for (int j = i + 1; j < 5; j++) column[i + j] = LO(column[i + j], a.v[i], a.v[j]);
+        column[2 * i + 1] = HI(column[2 * i + 1], a->v[i], a->v[i]);
+        for (int j = i + 1; j < 5; j++) column[i + j] = LO(column[i + j], a->v[i], a->v[j]);
     }
     for (int k = 0; k < 10; k++) column[k] = ADD(column[k], column[k]);
-    for (int i = 0; i < 5; i++) column[2 * i] = LO(column[2 * i], a.v[i], a.v[i]);
+    for (int i = 0; i < 5; i++) column[2 * i] = LO(column[2 * i], a->v[i], a->v[i]);
     return fold(column);
 }
 
-IFMA_INLINE wide wide_add(wide a, wide b)
-{
-    wide r;
-    for (int k = 0; k < 5; k++) r.v[k] = ADD(a.v[k], b.v[k]);
-    return r;
-}
+TARGET_INLINE fe fe_product(const fe *a, const fe *b) { return fe_carry(fe_mul_wide(a, b)); }
+TARGET_INLINE fe fe_square(const fe *a) { return fe_carry(fe_sqr_wide(a)); }
 
 /* a - b + 2^10 p. in: b < PRODUCT, which is below every limb of 2^10 p (>= 2^61 - 19456), so no column falls below 0.
  * out: columns < a + 2^61. */
-IFMA_INLINE wide wide_sub(wide a, wide b)
+TARGET_INLINE wide wide_sub(wide a, wide b)
 {
     wide r;
     for (int k = 0; k < 5; k++) r.v[k] = ADD(a.v[k], SUB(ALL(P_LIMB(k) << 10), b.v[k]));
     return r;
 }
 
-IFMA_INLINE wide fe_widen(fe a)
-{
-    wide r;
-    for (int k = 0; k < 5; k++) r.v[k] = a.v[k];
-    return r;
-}
-
-IFMA_INLINE fe fe_mul(fe a, fe b)
-{
-    return fe_carry(fe_mul_wide(a, b));
-}
-
-IFMA_INLINE fe fe_sqr(fe a)
-{
-    return fe_carry(fe_sqr_wide(a));
-}
-
-IFMA_INLINE fe fe_add(fe a, fe b)
-{
-    return fe_carry(wide_add(fe_widen(a), fe_widen(b)));
-}
-
-IFMA_INLINE fe fe_sub(fe a, fe b)
-{
-    return fe_carry(wide_sub(fe_widen(a), fe_widen(b)));
-}
-
 /* 2p - a. No limb falls below 0 or rises above that of 2p. */
-IFMA_INLINE fe fe_neg(fe a)
+TARGET_INLINE fe fe_neg(fe a)
 {
     fe r;
     for (int k = 0; k < 5; k++) r.v[k] = SUB(ALL(2 * P_LIMB(k)), a.v[k]);
     return r;
 }
 
-/* The representative in [0, p), limbs < 2^51. The carry leaves a < 2^255 + 2^223 < 2p - 19, so the quotient by p is the
- * bit that a + 19 carries out of 255 bits. */
-IFMA_INLINE fe fe_canonical(fe a)
+/* The representative in [0, p), limbs < 2^51, of what fe_carry gave for limbs of an fe: that is < 2^255 + 2^223 < 2p - 19,
+ * so the quotient by p is the bit that a + 19 carries out of 255 bits. */
+TARGET_INLINE fe fe_reduce(fe a)
 {
     const __m512i mask = ALL(LIMB_MASK);
-    fe r = fe_carry(fe_widen(a));
+    fe r;
     __m512i carry = ALL(19);
-    for (int k = 0; k < 5; k++) carry = SHR(ADD(r.v[k], carry), 51);
+    for (int k = 0; k < 5; k++) carry = SHR(ADD(a.v[k], carry), 51);
     carry = times19(carry);
     for (int k = 0; k < 5; k++) {
-        __m512i sum = ADD(r.v[k], carry);
+        __m512i sum = ADD(a.v[k], carry);
         r.v[k] = AND(sum, mask);
         carry = SHR(sum, 51);
     }
     return r;
 }
 
-/* One bit a lane. RFC 9496 calls an element negative when its representative in [0, p) is odd. */
-IFMA_INLINE __mmask8 fe_is_negative(fe a)
-{
-    return _mm512_test_epi64_mask(fe_canonical(a).v[0], ALL(1));
-}
+/* --- lanes --- */
 
-IFMA_INLINE __mmask8 limbs_are_zero(fe a)
-{
-    return _mm512_testn_epi64_mask(OR(OR(OR(a.v[0], a.v[1]), OR(a.v[2], a.v[3])), a.v[4]), ALL(-1));
-}
+TARGET_INLINE lanes zero_lanes(vec x) { return _mm512_testn_epi64_mask(x, x); }
+TARGET_INLINE lanes odd_lanes(vec x) { return _mm512_test_epi64_mask(x, ALL(1)); }
+TARGET_INLINE lanes negative_lanes(vec x) { return _mm512_movepi64_mask(x); }
+TARGET_INLINE vec magnitude(vec x) { return _mm512_abs_epi64(x); }
 
-IFMA_INLINE __mmask8 fe_is_zero(fe a)
-{
-    return limbs_are_zero(fe_canonical(a));
-}
+/* Bit j for lane j. */
+TARGET_INLINE unsigned lane_bits(lanes set) { return set; }
 
-IFMA_INLINE __mmask8 fe_equal(fe a, fe b)
-{
-    return fe_is_zero(fe_sub(a, b));
-}
+/* The lanes from j on; none for j >= LANES. */
+TARGET_INLINE lanes lanes_from(int j) { return j < LANES ? (lanes)(0xff << (j < 0 ? 0 : j)) : 0; }
 
 /* Lanes of b where the mask is set, of a elsewhere. */
-IFMA_INLINE fe fe_select(__mmask8 mask, fe a, fe b)
+TARGET_INLINE fe fe_select(lanes mask, fe a, fe b)
 {
     fe r;
     for (int k = 0; k < 5; k++) r.v[k] = _mm512_mask_blend_epi64(mask, a.v[k], b.v[k]);
     return r;
 }
 
-IFMA_INLINE fe fe_abs(fe a)
+/* --- tables --- */
+
+/* An element as a table keeps it that is read in full. */
+typedef fe packed;
+
+TARGET_INLINE packed fe_pack(fe a) { return a; }
+TARGET_INLINE fe fe_unpack(packed a) { return a; }
+
+/* chosen, or entry in the lanes of the set; chosen is 0 there before. */
+TARGET_INLINE packed packed_choose(packed chosen, packed entry, lanes set)
 {
-    return fe_select(fe_is_negative(a), a, fe_neg(a));
+    const __m512i mask = _mm512_movm_epi64(set);
+    for (int k = 0; k < 5; k++) /* 0xf8: first | (second & third) */
+        chosen.v[k] = _mm512_ternarylogic_epi64(chosen.v[k], entry.v[k], mask, 0xf8);
+    return chosen;
+}
+
+/* Eight elements, one a lane of `first`: `second` is for narrower vectors. */
+TARGET_INLINE fe fe_join(fe first, fe second)
+{
+    (void)second;
+    return first;
+}
+
+/* In each lane, element `index` of the eight, 0 <= index < 8; anything for another index. */
+TARGET_INLINE fe fe_lookup(fe eight, vec index)
+{
+    for (int k = 0; k < 5; k++) eight.v[k] = _mm512_permutexvar_epi64(index, eight.v[k]);
+    return eight;
+}
+
+#include "field_lanes.h"
+
+/* a * b twice over, of which the squares are at hand; columns < 2 PRODUCT. */
+TARGET_INLINE wide fe_mul_twice_wide(const fe *a, const fe *b, const wide *aa, const wide *bb)
+{
+    const wide ab = fe_mul_wide(a, b);
+    (void)aa, (void)bb; /* (a + b)^2 would need limbs below 2^51 */
+    return wide_add(ab, ab);
 }
 
 /* Four little-endian words, one element a lane; bit 255 is ignored. out: limbs < 2^51. */
-IFMA_INLINE fe fe_from_words(const __m512i w[4])
+TARGET_INLINE fe fe_from_words(const __m512i w[4])
 {
     const __m512i mask = ALL(LIMB_MASK);
     fe r;
@@ -245,7 +230,7 @@ IFMA_INLINE fe fe_from_words(const __m512i w[4])
 }
 
 /* The canonical 255 bits. */
-IFMA_INLINE void fe_to_words(__m512i w[4], fe a)
+TARGET_INLINE void fe_to_words(__m512i w[4], fe a)
 {
     const fe c = fe_canonical(a);
     w[0] = OR(c.v[0], SHL(c.v[1], 51));
@@ -254,42 +239,64 @@ IFMA_INLINE void fe_to_words(__m512i w[4], fe a)
     w[3] = OR(SHR(c.v[3], 39), SHL(c.v[4], 12));
 }
 
-/* Two chains at once: one alone waits for the latency of each squaring. */
+/* --- rows --- */
 
-/* x = x^(2^n) * m, n >= 1. */
-static IFMA void pair_sqr_mul(fe x[2], int n, const fe m[2])
+/* Lane j of w[i] and lane i of w[j] change places. */
+TARGET_INLINE void transpose(__m512i w[8])
 {
-    fe a = x[0], b = x[1];
-    for (int i = 0; i < n; i++) {
-        a = fe_sqr(a);
-        b = fe_sqr(b);
+    __m512i t[8];
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm512_unpacklo_epi64(w[i], w[i + 1]);
+        t[i + 1] = _mm512_unpackhi_epi64(w[i], w[i + 1]);
     }
-    x[0] = fe_mul(a, m[0]);
-    x[1] = fe_mul(b, m[1]);
+    /* t[0], t[2], t[4], t[6] hold the even words of two rows each in four pairs, t[1], t[3], ... the odd words. */
+    for (int i = 0; i < 2; i++) {
+        const __m512i low03 = _mm512_shuffle_i64x2(t[i], t[i + 2], 0x44);
+        const __m512i low47 = _mm512_shuffle_i64x2(t[i + 4], t[i + 6], 0x44);
+        const __m512i high03 = _mm512_shuffle_i64x2(t[i], t[i + 2], 0xee);
+        const __m512i high47 = _mm512_shuffle_i64x2(t[i + 4], t[i + 6], 0xee);
+        w[i] = _mm512_shuffle_i64x2(low03, low47, 0x88);
+        w[i + 2] = _mm512_shuffle_i64x2(low03, low47, 0xdd);
+        w[i + 4] = _mm512_shuffle_i64x2(high03, high47, 0x88);
+        w[i + 6] = _mm512_shuffle_i64x2(high03, high47, 0xdd);
+    }
 }
 
-/* r = z^((p - 5) / 8) = z^(2^252 - 3); r may not be z. Beside each step stands the exponent that x has after it. */
-static IFMA void pair_pow_p58(fe r[2], const fe z[2])
+/* Words 0 to 3 of `rows` <= 8 rows of 32 bytes. */
+TARGET_INLINE void load32(__m512i w[8], const uint8_t *bytes, size_t rows)
 {
-    fe square[2] = {fe_sqr(z[0]), fe_sqr(z[1])};
-    fe z9[2] = {square[0], square[1]}, x[2], y[2];
-    pair_sqr_mul(z9, 2, z);
-    for (int k = 0; k < 2; k++) x[k] = fe_mul(square[k], z9[k]); /* 11 */
-    pair_sqr_mul(x, 1, z9);                                      /* 2^5 - 1 */
-    y[0] = x[0], y[1] = x[1];
-    pair_sqr_mul(x, 5, y); /* 2^10 - 1 */
-    r[0] = x[0], r[1] = x[1];
-    pair_sqr_mul(x, 10, r); /* 2^20 - 1 */
-    y[0] = x[0], y[1] = x[1];
-    pair_sqr_mul(x, 20, y); /* 2^40 - 1 */
-    pair_sqr_mul(x, 10, r); /* 2^50 - 1 */
-    r[0] = x[0], r[1] = x[1];
-    pair_sqr_mul(x, 50, r); /* 2^100 - 1 */
-    y[0] = x[0], y[1] = x[1];
-    pair_sqr_mul(x, 100, y); /* 2^200 - 1 */
-    pair_sqr_mul(x, 50, r);  /* 2^250 - 1 */
-    pair_sqr_mul(x, 2, z);   /* 2^252 - 3 */
-    r[0] = x[0], r[1] = x[1];
+    for (size_t j = 0; j < LANES; j++)
+        w[j] = j < rows ? _mm512_zextsi256_si512(_mm256_loadu_si256((const void *)(bytes + 32 * j)))
+                        : _mm512_setzero_si512();
+    transpose(w);
+}
+
+/* Words 0 to 7 of `rows` <= 8 rows, `stride` bytes apart. */
+TARGET_INLINE void load64(__m512i w[8], const uint8_t *bytes, size_t stride, size_t rows)
+{
+    for (size_t j = 0; j < LANES; j++)
+        w[j] = j < rows ? _mm512_loadu_si512(bytes + stride * j) : _mm512_setzero_si512();
+    transpose(w);
+}
+
+TARGET_INLINE void store32(uint8_t *bytes, fe a, size_t rows)
+{
+    __m512i w[8];
+    fe_to_words(w, a);
+    for (int i = 4; i < 8; i++) w[i] = _mm512_setzero_si512();
+    transpose(w);
+    for (size_t j = 0; j < LANES; j++)
+        if (j < rows) _mm256_storeu_si256((void *)(bytes + 32 * j), _mm512_castsi512_si256(w[j]));
+}
+
+TARGET_INLINE void store64(uint8_t *bytes, size_t stride, fe a, fe b, size_t rows)
+{
+    __m512i w[8];
+    fe_to_words(w, a);
+    fe_to_words(w + 4, b);
+    transpose(w);
+    for (size_t j = 0; j < LANES; j++)
+        if (j < rows) _mm512_storeu_si512(bytes + stride * j, w[j]);
 }
 
 #endif

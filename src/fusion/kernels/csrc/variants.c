@@ -15,6 +15,9 @@ static const variant ristretto_list[] = {
 #if FUSION_IFMA
     {&fusion_ristretto_ifma, fusion_cpu_has_ifma},
 #endif
+#if FUSION_X86
+    {&fusion_ristretto_avx2, fusion_cpu_has_avx2},
+#endif
     {&fusion_ristretto_portable, always},
     {0},
 };
