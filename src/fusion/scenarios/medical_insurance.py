@@ -11,11 +11,27 @@ import numpy as np
 import pandas as pd
 
 from fusion.errors import InputError
+from fusion.report import Figure, Figures, Report, Section
+from fusion.scenarios import Tables
 from fusion.scenarios._people import DATE_DIRT, ID_DIRT, identity_numbers, soil, uniform
+from fusion.scenarios.outcome import Outcome
 
-__all__ = ["KEYS", "PARTIES", "SOURCE", "TITLE", "data", "ideal", "run"]
+__all__ = [
+    "KEYS",
+    "PARTIES",
+    "SECTOR",
+    "SHOWN",
+    "SOURCE",
+    "TITLE",
+    "TOLERANCES",
+    "data",
+    "ideal",
+    "report",
+    "run",
+]
 
 TITLE = "A hospital and a health insurer find the people they share"
+SECTOR = "数据要素×医疗健康"
 SOURCE = (
     "The people, their health, plans and claims are records of the RAND Health Insurance Experiment "
     "(public domain, from statsmodels). Identity numbers and dates of birth are synthetic."
@@ -25,6 +41,8 @@ KEYS: Mapping[str, Mapping[str, str]] = {
     "hospital": {"id_number": "cn_id", "birth_date": "date"},
     "insurer": {"member_id": "cn_id", "born": "date"},
 }
+TOLERANCES: Mapping[str, float] = {}
+SHOWN: tuple[str, ...] = ()
 
 _KNOWN = {"hospital": 0.80, "insurer": 0.75}  # share of the people that a side has
 _TWICE = 0.005  # share of its rows that a side has twice
@@ -34,7 +52,7 @@ _DISTRICTS = {1: "110101", 2: "310101", 3: "330106", 4: "420106", 5: "440106", 6
 _FIRST_YEAR = pd.Timestamp("1975-01-01")  # people joined from November 1974 to February 1977
 
 
-def data() -> dict[str, pd.DataFrame]:
+def data() -> dict[str, Tables]:
     """Return the two tables, one row a person, each side with its own people in its own order.
 
     The records are those of the RAND Health Insurance Experiment (1974 to 1982; 20,190 person-years of
@@ -93,34 +111,45 @@ def data() -> dict[str, pd.DataFrame]:
     }
 
 
-def run(peer: Any, table: Any, party: str) -> Any:
+def run(peers: Any, tables: Any, party: str) -> Outcome:
     """Find the shared people from one party's side.
 
     Parameters
     ----------
-    peer : Channel
+    peers : Channel
         The channel to the other party.
-    table : table
-        This party's table, or the path of a CSV or Parquet file.
+    tables : DataFrame
+        This party's table.
     party : str
         ``"hospital"`` or ``"insurer"``: whose columns these are.
 
     Returns
     -------
-    table
-        This party's rows of the shared people; row i here and row i there are the same person.
+    Outcome
     """
     from fusion import psi
 
-    return psi.intersect(peer, table, on=KEYS[party], duplicates="first")
+    outcome = Outcome()
+    members = psi.intersect(peers, tables, on=KEYS[party], duplicates="first")
+    outcome.step("find the members", peers)
+    outcome.figures["members"] = len(members)
+    return outcome
 
 
-def ideal(tables: Mapping[str, Any]) -> dict[str, Any]:
+def ideal(tables: Mapping[str, Any]) -> dict[str, Outcome]:
     """Compute in the clear what :func:`run` returns to each party, from both tables."""
     from fusion.psi import ideal as cleartext
 
     sides = {party: (table, KEYS[party]) for party, table in tables.items()}
-    return cleartext.intersect(sides, duplicates="first")
+    members = cleartext.intersect(sides, duplicates="first")
+    return {party: Outcome(figures={"members": len(rows)}) for party, rows in members.items()}
+
+
+def report(outcomes: Mapping[str, Outcome]) -> Report:
+    """Present what was found."""
+    members = outcomes["insurer"].figures["members"]
+    figures = Figures([Figure("shared members", f"{members:,.0f}")])
+    return Report(TITLE, [Section("Members", [figures])], kicker=SECTOR, source=SOURCE)
 
 
 def _records() -> Path:
