@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fusion.errors import InputError
 from fusion.learning import points
 from fusion.learning.design import Design
-from fusion.learning.points import PointScale, parts, reason_codes
+from fusion.learning.points import PointScale, card, parts, reason_codes
 
 SCALES = st.builds(
     PointScale,
@@ -129,3 +129,16 @@ def test_reasons_need_a_number(most):
 def test_reasons_need_points():
     with pytest.raises(InputError, match="NaN"):
         reason_codes(pd.DataFrame({"a": [math.nan]}))
+
+
+def test_the_card_gives_the_parts():
+    table, scale = frame(), PointScale()
+    design, x = Design.fit(table)
+    beta = np.linspace(-1, 1, x.shape[1])
+    found = card(scale, design, beta).set_index(["column", "class"])["points"]
+    wanted = parts(scale, design, beta, table)
+    assert wanted["home"].to_numpy() == pytest.approx(found["home"][table["home"]].to_numpy())
+    for name in ("age", "rate"):
+        (slope,) = found[name]
+        assert wanted[name].to_numpy() == pytest.approx(slope * (table[name] - table[name].mean()).to_numpy())
+    assert len(found) == 4

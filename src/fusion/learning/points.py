@@ -13,7 +13,7 @@ import pandas as pd
 from fusion.errors import InputError
 from fusion.learning.design import Design
 
-__all__ = ["PointScale", "parts", "reason_codes"]
+__all__ = ["PointScale", "card", "parts", "reason_codes"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -137,6 +137,32 @@ def parts(scale: PointScale, design: Design, coefficients: Any, X: Any) -> pd.Da
     return pd.DataFrame(table, columns=list(design.sources), index=index)
 
 
+def card(scale: PointScale, design: Design, coefficients: Any) -> pd.DataFrame:
+    """The score card of a party's columns: the points of every class, against the average customer fitted on.
+
+    Parameters
+    ----------
+    design, coefficients
+        As for `parts`.
+
+    Returns
+    -------
+    DataFrame with columns ``column``, ``class``, ``points``
+        One row a level of a categorical column. One row a numeric column, whose points are those of 1 above its mean.
+    """
+    rows: list[tuple[str, str, float]] = []
+    weights = dict(zip(design.columns, -scale.factor * np.asarray(coefficients, dtype=np.float64), strict=True))
+    for source in design.sources:
+        own = {column: weight / column.scale for column, weight in weights.items() if column.source == source}
+        if source not in design.bases:
+            rows += [(source, f"each 1 above {column.mean:.4g}", slope) for column, slope in own.items()]
+            continue
+        average = sum(slope * column.mean for column, slope in own.items())
+        rows.append((source, design.bases[source], -average))
+        rows += [(source, str(column.level), slope - average) for column, slope in own.items()]
+    return pd.DataFrame(rows, columns=["column", "class", "points"])
+
+
 def reason_codes(points: pd.DataFrame, *, most: Any = 3) -> pd.DataFrame:
     """For each customer the columns that cost most points against the average customer, the costliest first.
 
@@ -171,7 +197,7 @@ def reason_codes(points: pd.DataFrame, *, most: Any = 3) -> pd.DataFrame:
     names[np.take_along_axis(values, order, axis=1) >= 0] = None
     codes = np.full((len(points), most), None, dtype=object)
     codes[:, : names.shape[1]] = names
-    return pd.DataFrame(codes, index=points.index, columns=range(1, most + 1))
+    return pd.DataFrame(codes, index=points.index, columns=[str(i) for i in range(1, most + 1)])
 
 
 def _numbers(values: Any, name: str) -> Floats:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMES", "Scenario", "Tables", "load"]
 
-_MODULES = {"medical-insurance": "fusion.scenarios.medical_insurance"}
+_MODULES = {
+    "medical-insurance": "fusion.scenarios.medical_insurance",
+    "credit-risk": "fusion.scenarios.credit_risk",
+}
 
 NAMES = tuple(_MODULES)
 

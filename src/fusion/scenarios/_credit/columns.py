@@ -32,23 +32,23 @@ _EMPLOYMENT = {"unemployed": "... < 1 year"}
 # The name of a feature, the column it comes from, and which classes are merged; None for a number.
 _FEATURES: Mapping[str, Mapping[str, tuple[str, Mapping[str, str] | None]]] = {
     "bank": {
-        "checking account": ("status_of_existing_checking_account", {}),
+        "account": ("status_of_existing_checking_account", {}),
         "savings": ("savings_account_and_bonds", _SAVINGS),
         "months": ("duration_in_month", None),
         "amount": ("credit_amount", None),
         "purpose": ("purpose", _PURPOSES),
-        "instalment rate": ("installment_rate_in_percentage_of_disposable_income", None),
-        "employed since": ("present_employment_since", _EMPLOYMENT),
+        "instalments": ("installment_rate_in_percentage_of_disposable_income", None),
+        "employment": ("present_employment_since", _EMPLOYMENT),
         "age": ("age_in_years", None),
         "loans here": ("number_of_existing_credits_at_this_bank", None),
     },
     "finance_company": {
-        "credit history": ("credit_history", {}),
-        "instalment plans": ("other_installment_plans", {}),
+        "history": ("credit_history", {}),
+        "plans": ("other_installment_plans", {}),
         "guarantors": ("other_debtors_or_guarantors", {}),
         "property": ("property", {}),
         "housing": ("housing", {}),
-        "years of residence": ("present_residence_since", None),
+        "residence": ("present_residence_since", None),
         "telephone": ("telephone", {"yes, registered under the customers name": "yes"}),
     },
 }

@@ -26,11 +26,14 @@ from fusion import aggregation
 from fusion.errors import InputError
 from fusion.scenarios._credit.columns import canonical
 from fusion.scenarios._credit.customers import DISTRICTS
+from fusion.scenarios.outcome import Outcome
 
-__all__ = ["BOUND", "MIN_GROUP", "by_cell", "cells", "summed"]
+__all__ = ["ALL", "BOUND", "MIN_GROUP", "by_cell", "cells", "keep", "summed"]
 
 MIN_GROUP = 10
 """The fewest people whose debts are added up."""
+ALL = "all lenders"
+"""The column of sums."""
 BOUND = 2**27
 """DM; the most that the customers of a cell may owe one lender."""
 
@@ -87,7 +90,7 @@ def summed(peers: Any, own: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The same with a column ``all lenders``.
+        The same with a column `ALL`.
 
     Raises
     ------
@@ -95,7 +98,16 @@ def summed(peers: Any, own: pd.DataFrame) -> pd.DataFrame:
         As `fusion.aggregation.secure_sum`.
     """
     total = aggregation.secure_sum(peers, own["outstanding"].to_numpy(), bound=BOUND).total
-    return own.assign(**{"all lenders": total})
+    return own.assign(**{ALL: total})
+
+
+def keep(outcome: Outcome, owed: pd.DataFrame) -> None:
+    """Put the table that `summed` returns, and its figures, into a lender's outcome."""
+    outcome.tables["what shared customers owe"] = owed.reset_index()
+    outcome.figures["cells shown"] = len(owed)
+    outcome.figures["customers in them"] = float(owed["people"].sum())
+    outcome.figures["owed to this lender, DM"] = float(owed["outstanding"].sum())
+    outcome.figures["owed to all lenders, DM"] = float(owed[ALL].sum())
 
 
 def _amounts(column: pd.Series) -> npt.NDArray[np.int64]:
