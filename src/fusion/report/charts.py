@@ -21,6 +21,7 @@ __all__ = ["actual_expected", "bars", "heat", "intervals", "lines", "lorenz", "p
 _MOST_POINTS = 200  # of a line: more cannot be seen at this width, and would make the page heavy
 _MOST_MARKS = 1500
 _REFERENCE = "#56626f"
+_NEUTRAL = "#b4c0ca"  # bars below lines, so that a line has the same colour here as elsewhere
 
 Write = Callable[[float], str]
 
@@ -112,16 +113,25 @@ def bars(
     frame : DataFrame
         The index names the groups.
     over : DataFrame, optional
-        With the same index: lines with marks over the bars, one a column, such as what was expected.
+        With the same index: lines with marks over the bars, one a column, such as what was expected. The frame then
+        has one column, drawn in grey.
     reference : float, optional
         A line across, such as 1 for lift.
+
+    Raises
+    ------
+    InputError
+        When lines go over bars of several columns, or their index is another one.
     """
+    if over is not None and (frame.shape[1] != 1 or not over.index.equals(frame.index)):
+        raise InputError("lines go over the bars of one column, with the same index")
     canvas = Canvas(title)
     names = [str(name) for name in frame.columns]
+    fills = [_colour(i) for i in range(len(names))] if over is None else [_NEUTRAL]
     lines_over = {} if over is None else {str(name): over.iloc[:, i] for i, name in enumerate(over.columns)}
     if len(names) + len(lines_over) > 1:
-        entries = [(element("rect", width=22.0, height=12.0, fill=_colour(i)), name) for i, name in enumerate(names)]
-        canvas.legend([*entries, *((_line_sample(i), name) for i, name in enumerate(lines_over, start=len(names)))])
+        entries = [(element("rect", width=22.0, height=12.0, fill=fills[i]), name) for i, name in enumerate(names)]
+        canvas.legend([*entries, *((_line_sample(i), name) for i, name in enumerate(lines_over))])
     values = [*frame.to_numpy(dtype=float).ravel(), *(float(v) for line in lines_over.values() for v in line)]
     up = Scale.over([*values, *(() if reference is None else (reference,))], canvas.bottom, canvas.top, zero=True)
     canvas.y_axis(up, y, write)
@@ -138,10 +148,10 @@ def bars(
                     "width": width - 1,
                     "height": bottom - top,
                 }
-                canvas.add(element("rect", _tip(f"{name}, {label}: {write(value)}"), fill=_colour(i), **shape))
+                canvas.add(element("rect", _tip(f"{name}, {label}: {write(value)}"), fill=fills[i], **shape))
     if reference is not None:
         canvas.rule(canvas.left, up(reference), canvas.right, up(reference), _REFERENCE, stroke_dasharray="5 4")
-    for i, (name, line) in enumerate(lines_over.items(), start=len(names)):
+    for i, (name, line) in enumerate(lines_over.items()):
         places = [(m, up(v), v) for m, v in zip(middles, line.astype(float), strict=True) if np.isfinite(v)]
         canvas.add(_path(i, [(a, b) for a, b, _ in places]))
         canvas.add(*(_mark(i, a, b, f"{name}: {write(v)}") for a, b, v in places))

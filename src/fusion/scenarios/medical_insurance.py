@@ -50,7 +50,7 @@ TOLERANCES: Mapping[str, float] = {
         ("D2", 1e-4),
         ("Gini", 1e-4),
         ("relativities", 1e-4),
-        ("scatter", 0.01),
+        ("dispersion", 0.01),
         # computed in the clear in either case, but in another order of rows, in which others of them tie
         ("D2, insurer alone", 1e-9),
         ("Gini, insurer alone", 1e-5),

@@ -116,7 +116,7 @@ def _judge(
     facts: Mapping[str, float],
 ) -> None:
     """Figures and bands by the rows that were not fitted on, beside those of the insurer alone."""
-    outcome.figures[f"{model.label}: scatter"] = facts["Pearson chi2"] / (facts["rows"] - facts["columns"])
+    outcome.figures[f"{model.label}: dispersion"] = facts["Pearson chi2"] / (facts["rows"] - facts["columns"])
     y, exposure = test[model.label].to_numpy(dtype=float), test["exposure"].to_numpy(dtype=float)
     rate = float(train[model.label].sum() / train["exposure"].sum())
     alone = _alone(model, train, test)

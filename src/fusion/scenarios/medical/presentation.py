@@ -40,7 +40,8 @@ def present(outcomes: Mapping[str, Outcome], *, title: str, kicker: str, source:
     visits = [figures[f"visits: D2{who}"] for who in ("", ", insurer alone")]
     summary = (
         f"{figures['members']:,.0f} people are known to both. With the hospital's columns the insurer explains "
-        f"{visits[0]:.1%} of the deviance of visits instead of {visits[1]:.1%}, and no row left either side."
+        f"{visits[0]:.1%} of the deviance of visits instead of {visits[1]:.1%}, and neither side saw a column of the "
+        "other's."
     )
     sections = [_members(figures), *(_model(model, outcomes) for model in MODELS)]
     return Report(title, sections, kicker=kicker, summary=summary, source=source)
@@ -56,7 +57,7 @@ def _members(figures: Mapping[str, float]) -> Section:
     words = (
         "The two sides found the people they share by private set intersection. Each now knows who of its own people "
         "is also known to the other side: a plain alignment tells that, so it needs the consent of these people, or "
-        "another basis in law, before it runs. Of everybody else neither side learned anything."
+        "another basis in law, before it runs. Of everybody else each side learned only how many there are."
     )
     note = "This page shows what both sides hold next to each other, as only a demonstration can."
     return Section("Who is known to both", [Figures(shown), words, note])
@@ -71,14 +72,15 @@ def _model(model: Model, outcomes: Mapping[str, Outcome]) -> Section:
         "of the pooled columns; nothing is approximated. Each side holds the coefficients of its own columns."
     )
     relativities = {party: outcomes[party].tables[f"{name}: relativities"] for party in outcomes}
-    scatter = insurer.figures[f"{name}: scatter"]
+    scatter = insurer.figures[f"{name}: dispersion"]
     if model.family == "poisson":
         words += (
             f" Visits scatter more than a Poisson variable does, by a factor of {scatter:.1f} in the variance (by "
             "Pearson's chi squared, which the insurer alone learns). The errors shown here are widened by its root."
         )
         relativities = {party: _widened(table, math.sqrt(scatter)) for party, table in relativities.items()}
-    parts: list[Part] = [words, Figures(_figures(name, insurer.figures)), _forest(name, relativities)]
+    judged = f"How well it predicts the people that it was not fitted on, beside a model of the {_ALONE}:"
+    parts: list[Part] = [words, _forest(name, relativities), judged, Figures(_figures(name, insurer.figures))]
     parts += _quality(model, insurer.tables)
     for party, table in relativities.items():
         parts.append(Table(f"Relativities of the {party}'s columns", _named(table), formats=_FORMATS, collapsed=True))
@@ -158,10 +160,11 @@ def _quality(model: Model, tables: Mapping[str, pd.DataFrame]) -> list[Chart]:
         charts.bars(
             "Double lift",
             rates[["actual"]],
-            x="fifth of the people's years, by what the hospital's columns change",
+            x="fifth of the people's years, by the ratio of the two predictions",
             y=model.unit,
             over=rates[["second", "first"]].rename(columns={"second": _BOTH, "first": _ALONE}),
-            caption="Where the two models disagree most, at both ends: the line that follows the bars is right.",
+            caption="The hospital's columns lower the prediction most on the left, and raise it most on the right. "
+            "The line that follows the bars is right.",
         ),
     ]
 
