@@ -9,8 +9,8 @@ import pandas as pd
 
 from fusion.report import Report
 from fusion.scenarios import Tables
-from fusion.scenarios._credit import customers, exposures, scoring, story
-from fusion.scenarios._credit.customers import KEYS, PARTIES
+from fusion.scenarios.credit import customers, exposures, scoring, story
+from fusion.scenarios.credit.customers import KEYS, PARTIES
 from fusion.scenarios.outcome import Outcome
 
 __all__ = [
@@ -39,7 +39,7 @@ TOLERANCES: Mapping[str, float] = scoring.TOLERANCES
 
 
 def data() -> dict[str, Tables]:
-    """Return the tables of the three lenders; `fusion.scenarios._credit.customers.data` describes them.
+    """Return the tables of the three lenders; `fusion.scenarios.credit.customers.data` describes them.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def ideal(tables: Mapping[str, Any]) -> dict[str, Outcome]:
 
     two = [(party, tables[party]) for party in ("bank", "finance_company")]
     rows = cleartext.intersect({party: (table, KEYS[party]) for party, table in two}, duplicates="first")
-    shared = {}
+    shared: dict[str, Any] = {}
     for party in rows:
         sides = {party: (rows[party], KEYS[party]), "rural_bank": (tables["rural_bank"], KEYS["rural_bank"])}
         shared |= cleartext.intersect(sides, duplicates="first")

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fusion.errors import InputError
-from fusion.scenarios._credit.customers import KEYS
+from fusion.scenarios.credit.customers import KEYS
 from fusion.tables import Table, key_columns
 
 __all__ = ["canonical", "features", "labels", "training"]

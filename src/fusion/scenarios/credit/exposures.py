@@ -24,8 +24,8 @@ import pandas as pd
 
 from fusion import aggregation
 from fusion.errors import InputError
-from fusion.scenarios._credit.columns import canonical
-from fusion.scenarios._credit.customers import DISTRICTS
+from fusion.scenarios.credit.columns import canonical
+from fusion.scenarios.credit.customers import DISTRICTS
 from fusion.scenarios.outcome import Outcome
 
 __all__ = ["ALL", "BOUND", "MIN_GROUP", "by_cell", "cells", "keep", "summed"]

@@ -25,8 +25,8 @@ from fusion.channel import Channel
 from fusion.learning import VerticalLogistic, ideal
 from fusion.learning.design import Design
 from fusion.learning.points import card, parts
-from fusion.scenarios._credit import columns
-from fusion.scenarios._credit.judging import SCALE, Scores, judge
+from fusion.scenarios.credit import columns
+from fusion.scenarios.credit.judging import SCALE, Scores, judge
 from fusion.scenarios.outcome import Outcome
 
 __all__ = ["TOLERANCES", "as_bank", "as_finance_company", "in_the_clear"]
