@@ -9,7 +9,7 @@ import pandas as pd
 
 from fusion.report import Report
 from fusion.scenarios import Tables
-from fusion.scenarios.credit import customers, exposures, scoring, story
+from fusion.scenarios.credit import customers
 from fusion.scenarios.credit.customers import KEYS, PARTIES
 from fusion.scenarios.outcome import Outcome
 
@@ -35,7 +35,7 @@ SOURCE = (
     "(they repeat records), and what people owe at the finance company and the rural bank."
 )
 SHOWN = ("swap set", "points by class")
-TOLERANCES: Mapping[str, float] = scoring.TOLERANCES
+TOLERANCES: Mapping[str, float] = {}
 
 
 def data() -> dict[str, Tables]:
@@ -83,6 +83,7 @@ def run(peers: Any, tables: Any, party: str) -> Outcome:
 
 def _bank(peers: Any, table: pd.DataFrame) -> Outcome:
     from fusion import psi
+    from fusion.scenarios.credit import scoring
 
     partner, outcome = peers["finance_company"], Outcome()
     rows = psi.intersect(partner, table, on=KEYS["bank"], duplicates="first")
@@ -97,6 +98,7 @@ def _bank(peers: Any, table: pd.DataFrame) -> Outcome:
 
 def _finance_company(peers: Any, table: pd.DataFrame) -> Outcome:
     from fusion import psi
+    from fusion.scenarios.credit import scoring
 
     partner, outcome = peers["bank"], Outcome()
     rows = psi.intersect(partner, table, on=KEYS["finance_company"], duplicates="first")
@@ -126,6 +128,7 @@ def _rural_bank(peers: Any, table: pd.DataFrame) -> Outcome:
 def ideal(tables: Mapping[str, Any]) -> dict[str, Outcome]:
     """Compute in the clear what :func:`run` returns to each lender, with all tables in one place; no steps."""
     from fusion.psi import ideal as cleartext
+    from fusion.scenarios.credit import exposures, scoring
 
     two = [(party, tables[party]) for party in ("bank", "finance_company")]
     rows = cleartext.intersect({party: (table, KEYS[party]) for party, table in two}, duplicates="first")
@@ -145,6 +148,8 @@ def ideal(tables: Mapping[str, Any]) -> dict[str, Outcome]:
 
 def report(outcomes: Mapping[str, Outcome]) -> Report:
     """Present what the bank found, and what the three lenders found together."""
+    from fusion.scenarios.credit import story
+
     return Report(TITLE, story.sections(outcomes), kicker=SECTOR, summary=story.summary(outcomes), source=SOURCE)
 
 
@@ -155,6 +160,8 @@ def _count(outcome: Outcome, rows: pd.DataFrame | None, shared: pd.DataFrame) ->
 
 
 def _add_up(peers: Any, party: str, shared: pd.DataFrame, outcome: Outcome) -> None:
+    from fusion.scenarios.credit import exposures
+
     summed = exposures.summed(peers, exposures.cells(party, shared))
     outcome.step("add up what shared customers owe", peers)
     exposures.keep(outcome, summed)

@@ -13,7 +13,7 @@ from fusion.errors import InputError
 from fusion.scenarios.credit.customers import KEYS
 from fusion.tables import Table, key_columns
 
-__all__ = ["canonical", "features", "labels", "training"]
+__all__ = ["FEATURES", "canonical", "features", "labels", "training"]
 
 _TRAINING = 7  # of 10
 
@@ -29,8 +29,8 @@ _PURPOSES = {
 _SAVINGS = {"500 <= ... < 1000 DM": "... >= 500 DM", "... >= 1000 DM": "... >= 500 DM"}
 _EMPLOYMENT = {"unemployed": "... < 1 year"}
 
-# The name of a feature, the column it comes from, and which classes are merged; None for a number.
-_FEATURES: Mapping[str, Mapping[str, tuple[str, Mapping[str, str] | None]]] = {
+
+FEATURES: Mapping[str, Mapping[str, tuple[str, Mapping[str, str] | None]]] = {
     "bank": {
         "account": ("status_of_existing_checking_account", {}),
         "savings": ("savings_account_and_bonds", _SAVINGS),
@@ -52,6 +52,7 @@ _FEATURES: Mapping[str, Mapping[str, tuple[str, Mapping[str, str] | None]]] = {
         "telephone": ("telephone", {"yes, registered under the customers name": "yes"}),
     },
 }
+"""Each lender's features by name: the column, and which of its classes are merged; None for a number."""
 
 
 def features(party: str, rows: pd.DataFrame) -> pd.DataFrame:
@@ -63,7 +64,7 @@ def features(party: str, rows: pd.DataFrame) -> pd.DataFrame:
         A column is missing, or one of numbers holds something else.
     """
     made = {}
-    for name, (column, merged) in _FEATURES[party].items():
+    for name, (column, merged) in FEATURES[party].items():
         if column not in rows.columns:
             raise InputError(f"the table of {party} has no column {column!r}")
         made[name] = _number(rows[column]) if merged is None else rows[column].replace(merged)

@@ -66,6 +66,8 @@ def cells(party: str, rows: pd.DataFrame) -> pd.DataFrame:
 
 def by_cell(party: str, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the people and the lender's own amount in every cell that has anybody."""
+    if "outstanding" not in rows.columns:
+        raise InputError(f"the table of {party} has no column 'outstanding'")
     numbers = pd.Series(canonical(party, rows))
     table = pd.DataFrame(
         {
@@ -112,6 +114,6 @@ def keep(outcome: Outcome, owed: pd.DataFrame) -> None:
 
 def _amounts(column: pd.Series) -> npt.NDArray[np.int64]:
     amounts = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
-    if not (amounts >= 0).all() or (amounts != np.rint(amounts)).any():
+    if not ((amounts >= 0) & (amounts < 2**53)).all() or (amounts != np.rint(amounts)).any():
         raise InputError("column 'outstanding' must hold whole amounts of 0 or more, in DM")
     return amounts.astype(np.int64)

@@ -29,11 +29,10 @@ from fusion.scenarios.credit import columns
 from fusion.scenarios.credit.judging import SCALE, Scores, judge
 from fusion.scenarios.outcome import Outcome
 
-__all__ = ["TOLERANCES", "as_bank", "as_finance_company", "in_the_clear"]
+__all__ = ["as_bank", "as_finance_company", "in_the_clear"]
 
 Floats = npt.NDArray[np.float64]
 
-TOLERANCES: Mapping[str, float] = {}
 _RIDGE = 0.01
 _STEPS = 50
 

@@ -27,7 +27,8 @@ def summary(outcomes: Mapping[str, Outcome]) -> str:
     return (
         f"With what the finance company knows, the score's AUC rises from {found[f'AUC, {_ALONE}']:.3f} to {auc:.3f}, "
         f"and of the {ACCEPT:.0%} of applicants who are accepted, {after:.1%} turn bad instead of {before:.1%}. "
-        f"Customers of all three lenders owe {owed:.1f} times what the bank sees. No lender has seen a column of another."
+        f"Customers of all three lenders owe {owed:.1f} times what the bank sees. "
+        "No lender has seen a column of another."
     )
 
 
@@ -130,7 +131,8 @@ def _points(bank: Outcome, finance: Outcome) -> Section:
     words = (
         f"Points are {SCALE.base_points:.0f} at {SCALE.base_odds:.0f} good customers to a bad one, and {SCALE.pdo:.0f} "
         f"more whenever these odds double. The best {ACCEPT:.0%} of applicants have "
-        f"{found['points needed']:.0f} points or more. A customer's points are those of the average customer plus what each column adds or takes away."
+        f"{found['points needed']:.0f} points or more. A customer's points are those of the average customer plus what "
+        "each column adds or takes away."
     )
     spread = charts.bars(
         "Points of good and bad customers",
@@ -172,8 +174,8 @@ def _exposures(bank: Outcome) -> Section:
     found, owed = bank.figures, bank.tables["what shared customers owe"]
     words = (
         f"{found['customers of all three']:,.0f} people are customers of all three lenders, who by now know this of "
-        "each of them. What they owe is added up under masks, by district and decade of birth: each lender puts in its own "
-        "sums and sees those of all three together. A cell of fewer than "
+        "each of them. What they owe is added up under masks, by district and decade of birth: each lender puts in its "
+        "own sums and sees those of all three together. A cell of fewer than "
         f"{MIN_GROUP} people is never added up: each lender leaves it out of what it sends."
     )
     own, total = found["owed to this lender, DM"], found["owed to all lenders, DM"]
