@@ -202,7 +202,7 @@ class Shared:
         if not self.label:
             self._send(self._secret.encrypt(polynomials).to_bytes())
             opened = self._opened(self._receive(_answer_bytes(DEGREE)), everything)
-            return rlwe.to_slots(PARAMETERS, opened[None, :])[0]
+            return np.asarray(rlwe.to_slots(PARAMETERS, opened[None, :])[0])
         data = self._receive(_ciphertext_bytes(len(values)))
         answer, mask = self._answer(data, polynomials, everything)
         self._send(answer)
@@ -247,9 +247,7 @@ class Shared:
         answer, mask = self._answer(data, multiplier, ours)
         return mask, self._opened(self._swap(answer, _answer_bytes(len(theirs))), theirs)
 
-    def _answer(
-        self, data: bytes, multiplier: Integers | Words, coefficients: Sequence[int]
-    ) -> tuple[bytes, Words]:
+    def _answer(self, data: bytes, multiplier: Integers | Words, coefficients: Sequence[int]) -> tuple[bytes, Words]:
         """What their ciphertexts make with our multipliers, under a mask; and the mask."""
         found = rlwe.Ciphertexts.from_bytes(self._public, data)
         if len(found) != len(multiplier):
@@ -262,7 +260,7 @@ class Shared:
         responses = rlwe.Responses.from_bytes(PARAMETERS, self._secret.public.id, data, coefficients)
         if len(responses) != 1:
             raise PeerError(f"{self.peer.peer} sent {len(responses)} responses where 1 belongs")
-        return self._secret.open(responses)[0]
+        return np.asarray(self._secret.open(responses)[0])
 
     def _send(self, data: bytes) -> None:
         self._exchange(data, 0)

@@ -90,5 +90,4 @@ def _points(domain: float) -> Floats:
 
 def _fitted(basis: Floats, values: Floats) -> Floats:
     """The coefficients of least squares; small ones where many will do."""
-    found: Floats = np.linalg.lstsq(basis, values, rcond=1e-3)[0]
-    return found
+    return np.asarray(np.linalg.lstsq(basis, values, rcond=1e-3)[0], dtype=np.float64)
