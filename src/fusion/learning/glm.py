@@ -209,7 +209,8 @@ class VerticalGLM:
             ridge=self.ridge,
             tolerance=self.tolerance,
             rounds=int(self.max_rounds),
-            tell=peer.phase,
+            begin=peer.phase,
+            tell=peer.tell,
             checkpoint=None if path is None else (path, fit),
         )
         ask_to_stop(peer, theirs)
