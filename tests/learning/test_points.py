@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from fusion.errors import InputError
 from fusion.learning import points
 from fusion.learning.design import Design
-from fusion.learning.points import PointScale, card, parts, reason_codes
+from fusion.learning.logistic import VerticalLogistic
+from fusion.learning.logistic_half import Half
+from fusion.learning.points import PointScale, average, card, parts, reason_codes
 
 SCALES = st.builds(
     PointScale,
@@ -91,23 +93,36 @@ def frame(n=60, seed=1):
     )
 
 
-def test_parts_add_up_to_points():
-    table, scale = frame(), PointScale()
+def half(table, intercept=-0.7):
+    """A fitted half of one party, and its part of the linear predictor."""
     design, x = Design.fit(table)
-    beta = np.linspace(-1, 1, x.shape[1])
-    intercept = -0.7
-    found = parts(scale, design, beta, table)
-    assert list(found.columns) == ["age", "home", "rate"]
-    assert found.index.equals(table.index)
-    p = 1 / (1 + np.exp(-(intercept + x @ beta)))
-    average = scale.offset - scale.factor * intercept
-    assert average + found.sum(axis=1).to_numpy() == pytest.approx(scale.points(p), abs=1e-9)
-    assert found.mean().to_numpy() == pytest.approx(0, abs=1e-9)
+    model, beta = VerticalLogistic(), np.linspace(-1, 1, x.shape[1])
+    model._half = Half(intercept is not None, "other", "", design, beta, intercept, {}, [])
+    return model, x @ beta + (intercept or 0.0)
 
 
-def test_a_column_without_coefficients_of_its_own_adds_nothing():
-    design, _ = Design.fit(frame()[["age"]])
-    assert parts(PointScale(), design, [0.0], frame()).abs().max().max() == 0
+def test_points_are_those_of_the_average_customer_and_the_parts_of_both():
+    scale, table = PointScale(), frame()
+    (one, z), (other, more) = half(table), half(frame(seed=2), intercept=None)
+    p = 1 / (1 + np.exp(-(z + more)))
+    mine, theirs = parts(scale, one, table), parts(scale, other, frame(seed=2))
+    assert list(mine.columns) == ["age", "home", "rate"]
+    assert mine.index.equals(table.index)
+    found = average(scale, one) + mine.sum(axis=1).to_numpy() + theirs.sum(axis=1).to_numpy()
+    assert found == pytest.approx(scale.points(p), abs=1e-9)
+    assert mine.mean().to_numpy() == pytest.approx(0, abs=1e-9)
+
+
+def test_the_feature_party_does_not_know_the_average_customer():
+    model, _ = half(frame(), intercept=None)
+    with pytest.raises(InputError, match="label party alone"):
+        average(PointScale(), model)
+
+
+@pytest.mark.parametrize("function", [average, card, lambda scale, model: parts(scale, model, frame())])
+def test_there_are_no_points_before_a_fit(function):
+    with pytest.raises(InputError, match="has not been fitted"):
+        function(PointScale(), VerticalLogistic())
 
 
 @given(seed=st.integers(0, 2**32 - 1), most=st.integers(1, 5), columns=st.integers(1, 4))
@@ -133,12 +148,12 @@ def test_reasons_need_points():
 
 def test_the_card_gives_the_parts():
     table, scale = frame(), PointScale()
-    design, x = Design.fit(table)
-    beta = np.linspace(-1, 1, x.shape[1])
-    found = card(scale, design, beta).set_index(["column", "class"])["points"]
-    wanted = parts(scale, design, beta, table)
+    model, _ = half(table)
+    found = card(scale, model).set_index(["column", "class"])["points"]
+    wanted = parts(scale, model, table)
     assert wanted["home"].to_numpy() == pytest.approx(found["home"][table["home"]].to_numpy())
     for name in ("age", "rate"):
-        (slope,) = found[name]
-        assert wanted[name].to_numpy() == pytest.approx(slope * (table[name] - table[name].mean()).to_numpy())
+        (step,) = found[name]
+        deviations = (table[name] - table[name].mean()) / table[name].std(ddof=0)
+        assert wanted[name].to_numpy() == pytest.approx(step * deviations.to_numpy())
     assert len(found) == 4

@@ -36,8 +36,8 @@ def test_figures_are_of_the_customers_that_the_score_was_not_built_on(judged):
     found, outcome = judged
     test = ~found.building
     figures = outcome.figures
-    assert figures["customers the score is built on"] == found.building.sum()
-    assert figures["customers who judge it"] == test.sum()
+    assert figures["customers to build on"] == found.building.sum()
+    assert figures["customers to judge by"] == test.sum()
     for name, score in (("joint score", found.joint), ("bank alone", found.alone)):
         assert figures[f"AUC, {name}"] == pytest.approx(peer.roc_auc_score(found.bad[test], score[test]))
         false, true, _ = peer.roc_curve(found.bad[test], score[test])
@@ -50,7 +50,7 @@ def test_bad_rates_of_the_accepted_are_those_of_a_plain_loop(judged):
     test = ~found.building
     for name, score in (("joint score", found.joint[test]), ("bank alone", found.alone[test])):
         best = np.argsort(score)[: round(0.7 * len(score))]
-        assert outcome.figures[f"bad rate of the accepted, {name}"] == pytest.approx(found.bad[test][best].mean())
+        assert outcome.figures[f"bad rate accepted, {name}"] == pytest.approx(found.bad[test][best].mean())
 
 
 def test_as_many_have_the_points_needed_as_are_accepted(judged):

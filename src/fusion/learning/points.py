@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from fusion.errors import InputError
-from fusion.learning.design import Design
+from fusion.learning.logistic import VerticalLogistic
 
-__all__ = ["PointScale", "card", "parts", "reason_codes"]
+__all__ = ["PointScale", "average", "card", "parts", "reason_codes"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -102,21 +102,39 @@ class PointScale:
         return np.asarray(np.exp(-np.logaddexp(0.0, odds)))
 
 
-def parts(scale: PointScale, design: Design, coefficients: Any, X: Any) -> pd.DataFrame:
-    """The points that each of a party's columns adds for each customer, against the average customer fitted on.
-
-    Each party computes this alone, from its own half of a logistic model and its own columns. The points of a
-    customer are those of the average customer plus the parts of both parties: on average over the rows fitted on,
-    every column adds 0.
+def average(scale: PointScale, model: VerticalLogistic) -> float:
+    """The points of the average customer fitted on, one at the mean of every column of both parties.
 
     Parameters
     ----------
-    design : Design
-        How this party's columns were standardised.
-    coefficients : (k,) floats
-        Of its standardised columns, for the logarithm of the odds of turning bad.
+    scale : PointScale
+    model : VerticalLogistic
+        The label party's half, with 1 for the label of customers who turned bad.
+
+    Raises
+    ------
+    InputError
+        Before a fit, or from the feature party's half, which has no intercept.
+    """
+    intercept = model._known().intercept
+    if intercept is None:
+        raise InputError("the label party alone has the intercept, and so the points of the average customer")
+    return scale.offset - scale.factor * intercept
+
+
+def parts(scale: PointScale, model: VerticalLogistic, X: Any) -> pd.DataFrame:
+    """The points that each of a party's columns adds for each customer, against the average customer fitted on.
+
+    Each party computes this alone, from its own half of a model and its own columns. The points of a customer are those
+    of the average customer plus the parts of both parties: over the rows fitted on, every column adds 0 on average.
+
+    Parameters
+    ----------
+    scale : PointScale
+    model : VerticalLogistic
+        This party's half, with 1 for the label of customers who turned bad.
     X : table of n rows
-        The party's columns.
+        This party's columns.
 
     Returns
     -------
@@ -126,9 +144,11 @@ def parts(scale: PointScale, design: Design, coefficients: Any, X: Any) -> pd.Da
     Raises
     ------
     InputError
-        On columns that the model cannot take.
+        Before a fit, or on columns that the model cannot take.
     """
-    by_level = -scale.factor * design.apply(X) * np.asarray(coefficients, dtype=np.float64)
+    half = model._known()
+    design = half.design
+    by_level = -scale.factor * design.apply(X) * half.own
     sources = np.array([design.sources.index(column.source) for column in design.columns])
     table = np.zeros((len(by_level), len(design.sources)))
     for i, source in enumerate(sources):
@@ -137,29 +157,32 @@ def parts(scale: PointScale, design: Design, coefficients: Any, X: Any) -> pd.Da
     return pd.DataFrame(table, columns=list(design.sources), index=index)
 
 
-def card(scale: PointScale, design: Design, coefficients: Any) -> pd.DataFrame:
+def card(scale: PointScale, model: VerticalLogistic) -> pd.DataFrame:
     """The score card of a party's columns: the points of every class, against the average customer fitted on.
 
     Parameters
     ----------
-    design, coefficients
+    scale, model
         As for `parts`.
 
     Returns
     -------
     DataFrame with columns ``column``, ``class``, ``points``
-        One row a level of a categorical column. One row a numeric column, whose points are those of 1 above its mean.
+        One row a level of a categorical column. One row a numeric column, with the points of a customer one standard
+        deviation above its mean.
     """
+    half = model._known()
+    design = half.design
     rows: list[tuple[str, str, float]] = []
-    weights = dict(zip(design.columns, -scale.factor * np.asarray(coefficients, dtype=np.float64), strict=True))
+    points = dict(zip(design.columns, -scale.factor * half.own, strict=True))
     for source in design.sources:
-        own = {column: weight / column.scale for column, weight in weights.items() if column.source == source}
+        own = {column: value for column, value in points.items() if column.source == source}
         if source not in design.bases:
-            rows += [(source, f"each 1 above {column.mean:.4g}", slope) for column, slope in own.items()]
+            rows += [(source, f"{c.scale:,.4g} above the mean of {c.mean:,.4g}", value) for c, value in own.items()]
             continue
-        average = sum(slope * column.mean for column, slope in own.items())
-        rows.append((source, design.bases[source], -average))
-        rows += [(source, str(column.level), slope - average) for column, slope in own.items()]
+        mean = sum(value * column.mean / column.scale for column, value in own.items())
+        rows.append((source, design.bases[source], -mean))
+        rows += [(source, str(column.level), value / column.scale - mean) for column, value in own.items()]
     return pd.DataFrame(rows, columns=["column", "class", "points"])
 
 

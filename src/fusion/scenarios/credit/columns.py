@@ -17,7 +17,13 @@ __all__ = ["FEATURES", "canonical", "features", "labels", "training"]
 
 _TRAINING = 7  # of 10
 
-# Classes of few customers join a neighbour; a class that is not named keeps its name.
+# Names for classes; those of few customers join a neighbour. A class that is not here keeps its name.
+_ACCOUNTS = {
+    "... < 0 DM": "below 0 DM",
+    "0 <= ... < 200 DM": "0 to 200 DM",
+    "... >= 200 DM / salary assignments for at least 1 year": "200 DM or more, or salary",
+    "no checking account": "none",
+}
 _PURPOSES = {
     "domestic appliances": "furniture/equipment",
     "repairs": "other",
@@ -26,13 +32,37 @@ _PURPOSES = {
     "education": "other",
     "business": "other",
 }
-_SAVINGS = {"500 <= ... < 1000 DM": "... >= 500 DM", "... >= 1000 DM": "... >= 500 DM"}
-_EMPLOYMENT = {"unemployed": "... < 1 year"}
+_SAVINGS = {
+    "... < 100 DM": "below 100 DM",
+    "100 <= ... < 500 DM": "100 to 500 DM",
+    "500 <= ... < 1000 DM": "500 DM or more",
+    "... >= 1000 DM": "500 DM or more",
+    "unknown/ no savings account": "none or unknown",
+}
+_EMPLOYMENT = {
+    "unemployed": "less than 1 year",
+    "... < 1 year": "less than 1 year",
+    "1 <= ... < 4 years": "1 to 4 years",
+    "4 <= ... < 7 years": "4 to 7 years",
+    "... >= 7 years": "7 years or more",
+}
+_HISTORY = {
+    "existing credits paid back duly till now": "credits paid back till now",
+    "critical account/ other credits existing (not at this bank)": "other credits, or critical",
+    "delay in paying off in the past": "delays in the past",
+    "all credits at this bank paid back duly": "all paid back at the bank",
+    "no credits taken/ all credits paid back duly": "none taken, or all paid back",
+}
+_PROPERTY = {
+    "building society savings agreement/ life insurance": "savings contract or life insurance",
+    "car or other, not in attribute Savings account/bonds": "car or other",
+    "unknown / no property": "none or unknown",
+}
 
 
 FEATURES: Mapping[str, Mapping[str, tuple[str, Mapping[str, str] | None]]] = {
     "bank": {
-        "account": ("status_of_existing_checking_account", {}),
+        "account": ("status_of_existing_checking_account", _ACCOUNTS),
         "savings": ("savings_account_and_bonds", _SAVINGS),
         "months": ("duration_in_month", None),
         "amount": ("credit_amount", None),
@@ -43,10 +73,10 @@ FEATURES: Mapping[str, Mapping[str, tuple[str, Mapping[str, str] | None]]] = {
         "loans here": ("number_of_existing_credits_at_this_bank", None),
     },
     "finance_company": {
-        "history": ("credit_history", {}),
+        "history": ("credit_history", _HISTORY),
         "plans": ("other_installment_plans", {}),
         "guarantors": ("other_debtors_or_guarantors", {}),
-        "property": ("property", {}),
+        "property": ("property", _PROPERTY),
         "housing": ("housing", {}),
         "residence": ("present_residence_since", None),
         "telephone": ("telephone", {"yes, registered under the customers name": "yes"}),

@@ -62,19 +62,19 @@ def judge(scores: Scores, outcome: Outcome) -> None:
     judged = ~scores.building
     bad, joint, alone = scores.bad[judged], scores.joint[judged], scores.alone[judged]
     figures = outcome.figures
-    figures["customers the score is built on"] = float(scores.building.sum())
-    figures["customers who judge it"] = float(judged.sum())
+    figures["customers to build on"] = float(scores.building.sum())
+    figures["customers to judge by"] = float(judged.sum())
     for name, score in (("joint score", joint), ("bank alone", alone)):
         figures[f"AUC, {name}"] = metrics.auc(bad, score)
         figures[f"KS, {name}"] = metrics.ks(bad, score)
-        figures[f"lift of the riskiest tenth, {name}"] = metrics.lift(bad, score, share=0.1)
-    figures["stability of the joint score"] = metrics.population_stability(scores.joint[scores.building], joint)
+        figures[f"lift of a tenth, {name}"] = metrics.lift(bad, score, share=0.1)
+    figures["stability, joint score"] = metrics.population_stability(scores.joint[scores.building], joint)
 
     swaps = cutoffs.swap_set(bad, alone, joint, accept=ACCEPT)
     outcome.tables["swap set"] = swaps
     for name, others in (("joint score", "swapped in"), ("bank alone", "swapped out")):
         taken = swaps.loc[["accepted by both", others]].sum()
-        figures[f"bad rate of the accepted, {name}"] = float(taken["bad"] / taken["rows"])
+        figures[f"bad rate accepted, {name}"] = float(taken["bad"] / taken["rows"])
 
     outcome.tables["bands"] = cutoffs.bands(bad, joint)
     outcome.tables["bands, bank alone"] = cutoffs.bands(bad, alone)

@@ -41,15 +41,15 @@ def sections(outcomes: Mapping[str, Outcome]) -> list[Section]:
 def _separation(bank: Outcome) -> Section:
     found, tables = bank.figures, bank.tables
     headlines = []
-    for name, style in (("AUC", ".3f"), ("KS", ".3f"), ("lift of the riskiest tenth", ".2f")):
+    for name, style in (("AUC", ".3f"), ("KS", ".3f"), ("lift of a tenth", ".2f")):
         joint, alone = (format(found[f"{name}, {score}"], style) for score in (_JOINT, _ALONE))
         headlines.append(Figure(name, joint, f"bank alone {alone}"))
-    stability = found["stability of the joint score"]
+    stability = found["stability, joint score"]
     word = "stable" if stability < 0.1 else "to be watched" if stability < 0.25 else "shifted"
     headlines.append(Figure("population stability", f"{stability:.3f}", f"{word}; below 0.1 is stable"))
     words = (
-        f"The model was fitted on {found['customers the score is built on']:,.0f} customers of both lenders. All "
-        f"figures are of {found['customers who judge it']:,.0f} others; another sample of this size may differ by some "
+        f"The model was fitted on {found['customers to build on']:,.0f} customers of both lenders. All "
+        f"figures are of {found['customers to judge by']:,.0f} others; another sample of this size may differ by some "
         "hundredths of AUC. Bad is a loan that was not paid back as agreed."
     )
     curves = {_JOINT: tables["curve"], _ALONE: tables["curve, bank alone"]}
@@ -209,7 +209,7 @@ def _exposures(bank: Outcome) -> Section:
 
 def _bad_rates(found: Mapping[str, float]) -> tuple[float, float]:
     """Of the accepted: by the bank alone, and by the joint score."""
-    return found[f"bad rate of the accepted, {_ALONE}"], found[f"bad rate of the accepted, {_JOINT}"]
+    return found[f"bad rate accepted, {_ALONE}"], found[f"bad rate accepted, {_JOINT}"]
 
 
 def _percent(value: float) -> str:
