@@ -310,7 +310,7 @@ class Descent:
         e = self._series(z, self._logistic.multiples, *parts, float(np.sqrt(scale)))
         e = _sum(e, reduced(-np.rint(target * scale).astype(np.int64)))
         padded = np.zeros((size, x.shape[1]), np.int64)
-        padded[: len(batch)] = _dithered(x * _GRADIENT_COLUMN, 0)
+        padded[: len(batch)] = _dithered(x * _GRADIENT_COLUMN, number)
         ours, others = self._shared.columns(padded, e, self._theirs)
         parts_of_step = [_sum(ours, own_penalty), _sum(others, their_penalty)]
         if self._targets is not None:  # the same order on both sides: the feature party's first
