@@ -30,7 +30,9 @@ def prepare(job: dict[str, Any]) -> Iterator[Callable[[], dict[str, Any]]]:
     changes: list[tuple[float, str]] = []
 
     def note(event: Event) -> None:
-        phase = "rounds" if event.phase.startswith("round ") else event.phase.replace(other, "the peer")
+        phase = (
+            "rounds" if event.phase.startswith(("after round ", "round ")) else event.phase.replace(other, "the peer")
+        )
         if event.party == name and (not changes or changes[-1][1] != phase):
             changes.append((time.monotonic(), phase))
 

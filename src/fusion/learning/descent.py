@@ -16,7 +16,7 @@ Protocol
         z      columns times weights: shares of the linear predictor modulo t, which is one period
         e      weight of the row (logistic(z) - y): the logistic as a series of sines, two products a term
         step   columns, transposed, times e, and the ridge's part, which came along with z
-        w      minus the step, divided by 2^12
+        w      minus the step, divided by a power of two that takes its additional digits away
 
     Nothing is ever rounded but in that division, which cannot wrap (`fusion.learning.shares.Shared.divide`) as steps
     are bounded: by the columns' and the weights' root mean squares in each batch, which each party checks.
@@ -40,6 +40,7 @@ Reference
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -50,7 +51,7 @@ from fusion.errors import InputError
 from fusion.learning import sigmoid
 from fusion.learning.shares import DEGREE, MODULUS, Shared, reduced, signed
 
-__all__ = ["PERIOD", "Columns", "Descent", "Plan", "State", "Targets", "prepare", "step_scale"]
+__all__ = ["PERIOD", "Columns", "Descent", "Plan", "State", "Targets", "prepare"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -58,8 +59,8 @@ Words = npt.NDArray[np.uint64]
 
 _WEIGHT_BITS = 30  # after the point
 _COLUMN = 28 << 10  # what columns are multiplied by for the linear predictor
-_GRADIENT_COLUMN = 1 << 5  # and for the gradient
-_DIVIDE = 12
+_GRADIENT_BITS = 15  # of what they are multiplied by for the gradient, times the rows of a batch
+_STEP_BITS = 42  # after the point, of steps of rate 2: one of 64 is just within what is divided
 PERIOD = MODULUS / (_COLUMN << _WEIGHT_BITS)
 """Of the linear predictor, about 36.57: shares of it are modulo t."""
 
@@ -110,6 +111,26 @@ class Plan:
     def mean(self) -> float:
         """Rows in a batch on average."""
         return (self.rows - self.held) / self.batches
+
+    @property
+    def step_bits(self) -> int:
+        """After the point, of a step. It is at most 32 rates long, so that short ones have room for more."""
+        return _STEP_BITS + math.floor(math.log2(2 / self.rate))
+
+    @property
+    def divide_bits(self) -> int:
+        """How many of them the weights do not have."""
+        return self.step_bits - _WEIGHT_BITS
+
+    @property
+    def column_scale(self) -> float:
+        """What columns are multiplied by for the gradient."""
+        return float(2**_GRADIENT_BITS / self.mean)
+
+    @property
+    def residual_scale(self) -> float:
+        """What residuals are multiplied by, so that the gradient of both is a step."""
+        return float(self.rate * 2 ** (self.step_bits - _GRADIENT_BITS))
 
     def held_out(self) -> list[npt.NDArray[np.intp]]:
         """Batches of the rows held out."""
@@ -216,12 +237,6 @@ class State:
         return own, theirs, epoch - early
 
 
-def step_scale(plan: Plan) -> float:
-    """What residuals are multiplied by, so that a gradient is a step times 2 to the power of 42."""
-    scale: float = plan.rate * 2.0 ** (_WEIGHT_BITS + _DIVIDE) / (_GRADIENT_COLUMN * plan.mean)
-    return scale
-
-
 class Descent:
     """One party's side.
 
@@ -298,24 +313,24 @@ class Descent:
         """The weights after a step on the rows of a batch."""
         size = self._plan.size
         x = self._columns.x[batch]
-        penalty = _dithered(self._columns.penalty * (self._plan.rate * 2.0**_DIVIDE), number)
+        penalty = _dithered(self._columns.penalty * (self._plan.rate * 2.0**self._plan.divide_bits), number)
         ours, others = self._linear(batch, own, theirs, 1, penalty)
         z, own_penalty, their_penalty = _sum(ours[:size], others[:size]), ours[size:], others[size:]
-        scale = step_scale(self._plan)
+        scale = self._plan.residual_scale
         weight, target = np.zeros(size), np.zeros(size)
         if self._targets is not None:
             weight[: len(batch)] = self._targets.weight[batch]
             target[: len(batch)] = (self._targets.y[batch] - self._logistic.constant) * weight[: len(batch)]
         parts = (weight[:, None] * self._logistic.sines, weight[:, None] * self._logistic.cosines)
-        e = self._series(z, self._logistic.multiples, *parts, float(np.sqrt(scale)))
+        e = self._series(z, self._logistic.multiples, *parts, math.sqrt(scale))
         e = _sum(e, reduced(-np.rint(target * scale).astype(np.int64)))
         padded = np.zeros((size, x.shape[1]), np.int64)
-        padded[: len(batch)] = _dithered(x * _GRADIENT_COLUMN, 0)
+        padded[: len(batch)] = _dithered(x * self._plan.column_scale, number)
         ours, others = self._shared.columns(padded, e, self._theirs)
         parts_of_step = [_sum(ours, own_penalty), _sum(others, their_penalty)]
         if self._targets is not None:  # the same order on both sides: the feature party's first
             parts_of_step.reverse()
-        step = self._shared.divide(np.concatenate(parts_of_step), _DIVIDE)
+        step = self._shared.divide(np.concatenate(parts_of_step), self._plan.divide_bits)
         first, second = step[: len(parts_of_step[0])], step[len(parts_of_step[0]) :]
         if self._targets is not None:
             first, second = second, first

@@ -219,7 +219,7 @@ class VerticalLogistic:
         compute from any prediction anyhow.
         """
         z = self.decision_function(peer, X)
-        return None if z is None else logistic_of(z)
+        return None if z is None else probabilities(z)
 
     def decision_function(self, peer: Channel, X: Any) -> Floats | None:
         """The linear predictor, (n,), whose logistic function `predict` returns; the same otherwise."""
@@ -390,8 +390,8 @@ class VerticalLogistic:
         return float(ours + theirs)
 
 
-def logistic_of(z: Floats) -> Floats:
-    """Probabilities of linear predictors."""
+def probabilities(z: Floats) -> Floats:
+    """The logistic function."""
     with np.errstate(over="ignore"):
         found: Floats = 1 / (1 + np.exp(-z))
     return found
