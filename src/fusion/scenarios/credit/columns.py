@@ -68,7 +68,7 @@ FEATURES: Mapping[str, Mapping[str, tuple[str, Mapping[str, str] | None]]] = {
         "amount": ("credit_amount", None),
         "purpose": ("purpose", _PURPOSES),
         "instalments": ("installment_rate_in_percentage_of_disposable_income", None),
-        "employment": ("present_employment_since", _EMPLOYMENT),
+        "job": ("present_employment_since", _EMPLOYMENT),
         "age": ("age_in_years", None),
         "loans here": ("number_of_existing_credits_at_this_bank", None),
     },

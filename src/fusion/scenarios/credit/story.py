@@ -15,7 +15,9 @@ from fusion.scenarios.outcome import Outcome
 __all__ = ["sections", "summary"]
 
 _JOINT, _ALONE = "joint score", "bank alone"
+_LIFT = "lift of the riskiest tenth"
 _POINTS = {"points": "+.1f"}
+_TITLES = {"bad_rate": "bad rate", "ks": "KS"}
 
 
 def summary(outcomes: Mapping[str, Outcome]) -> str:
@@ -41,9 +43,9 @@ def sections(outcomes: Mapping[str, Outcome]) -> list[Section]:
 def _separation(bank: Outcome) -> Section:
     found, tables = bank.figures, bank.tables
     headlines = []
-    for name, style in (("AUC", ".3f"), ("KS", ".3f"), ("lift of a tenth", ".2f")):
+    for name, style, words in (("AUC", ".3f", "AUC"), ("KS", ".3f", "KS"), ("lift of a tenth", ".2f", _LIFT)):
         joint, alone = (format(found[f"{name}, {score}"], style) for score in (_JOINT, _ALONE))
-        headlines.append(Figure(name, joint, f"bank alone {alone}"))
+        headlines.append(Figure(words, joint, f"bank alone {alone}"))
     stability = found["stability, joint score"]
     word = "stable" if stability < 0.1 else "to be watched" if stability < 0.25 else "shifted"
     headlines.append(Figure("population stability", f"{stability:.3f}", f"{word}; below 0.1 is stable"))
@@ -58,7 +60,7 @@ def _separation(bank: Outcome) -> Section:
         {name: pd.Series(curve["bad"].to_numpy(), index=curve["good"].to_numpy()) for name, curve in curves.items()},
         x="share of the good rejected",
         y="share of the bad rejected",
-        caption="The further above the diagonal, the better. A cut-off is a point of the curve.",
+        caption="The further above the diagonal, the better.",
         diagonal=True,
         write_x=_percent,
         write_y=_percent,
@@ -84,10 +86,10 @@ def _separation(bank: Outcome) -> Section:
     )
     table = Table(
         "KS table of the joint score",
-        tables["bands"],
+        tables["bands"].rename(columns=_TITLES),
         "Tenths of the customers, the riskiest first. Caught is the share of all bad loans down to that band; KS is "
         "that share less the same of good loans, and largest where the score separates best.",
-        {"bad_rate": ".1%", "lift": ".2f", "caught": ".1%", "ks": ".3f"},
+        {"bad rate": ".1%", "lift": ".2f", "caught": ".1%", "KS": ".3f"},
     )
     gap = _gap(tables["curve"], found[f"KS, {_JOINT}"])
     return Section(
@@ -122,7 +124,9 @@ def _decisions(bank: Outcome) -> Section:
         f"Either score accepts the best {ACCEPT:.0%}. The swap set are the customers whom the two scores treat "
         "differently: it pays to change the score when those swapped in turn bad less often than those swapped out."
     )
-    table = Table("Swap set, joint score against the bank alone", swaps, formats={"bad_rate": ".1%"})
+    table = Table(
+        "Swap set, joint score against the bank alone", swaps.rename(columns=_TITLES), formats={"bad rate": ".1%"}
+    )
     return Section("Whom the bank now decides differently", [words, Figures(figures), table])
 
 
