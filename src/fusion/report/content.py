@@ -81,7 +81,8 @@ class Table:
 
     def _cells(self, column: pd.Series, name: str) -> list[tuple[str, bool]]:
         if not _is_numeric(column):
-            return [("" if value is None or value is pd.NA else str(value), False) for value in column]
+            words = column.map({True: "yes", False: "no"}) if pd.api.types.is_bool_dtype(column) else column
+            return [("" if missing else str(word), False) for word, missing in zip(words, column.isna(), strict=True)]
         whole = pd.api.types.is_integer_dtype(column)
         style = self.formats.get(name, "," if whole else ",.4g")
         return [("" if pd.isna(value) else format(value, style), True) for value in column]

@@ -117,8 +117,8 @@ def compare(
     for party in dict.fromkeys([*outcomes, *twin]):
         ours, clear = outcomes.get(party, nothing), twin.get(party, nothing)
         for name in dict.fromkeys([*ours.figures, *clear.figures]):
-            pair = ours.figures.get(name, math.nan), clear.figures.get(name, math.nan)
-            found.append(Comparison(party, name, *pair, tolerances.get(name, 0.0)))
+            one, other = (float(side.figures.get(name, math.nan)) for side in (ours, clear))
+            found.append(Comparison(party, name, one, other, tolerances.get(name, 0.0)))
         for name in dict.fromkeys([*ours.tables, *clear.tables]):
             if name in tolerances:
                 where, one, other = _furthest(ours.tables.get(name), clear.tables.get(name))
