@@ -22,6 +22,7 @@ from fusion.learning.design import Design
 from fusion.psi import ideal
 from fusion.scenarios import credit_risk
 from fusion.scenarios.credit import columns
+from fusion.scenarios.credit.judging import SCALE
 from fusion.scenarios.outcome import Outcome, compare
 
 LENDERS = ("bank", "finance_company", "rural_bank")
@@ -39,16 +40,17 @@ def twin(tables) -> dict[str, Outcome]:
 
 @pytest.fixture(scope="module")
 def pooled(tables):
-    """Standardised columns of both sides and a constant, labels, and whom the score is built on."""
+    """Standardised columns of both sides, labels, whom the score is built on, and designs."""
     rows = ideal.intersect(
         {party: (tables[party], credit_risk.KEYS[party]) for party in LENDERS[:2]}, duplicates="first"
     )
     building = columns.training("bank", rows["bank"])
-    parts = []
+    parts, designs = [], []
     for party in LENDERS[:2]:
         X = columns.features(party, rows[party])
-        parts.append(Design.fit(X[building])[0].apply(X))
-    return parts, columns.labels(rows["bank"]), building
+        designs.append(Design.fit(X[building])[0])
+        parts.append(designs[-1].apply(X))
+    return parts, columns.labels(rows["bank"]), building, designs
 
 
 def penalised(x, y, ridge=0.01):
@@ -58,7 +60,7 @@ def penalised(x, y, ridge=0.01):
 
 
 def test_figures_are_scikit_learns_on_pooled_columns(pooled, twin):
-    (bank, finance), bad, building = pooled
+    (bank, finance), bad, building, _ = pooled
     judged = ~building
     for name, x in (("joint score", np.hstack([bank, finance])), ("bank alone", bank)):
         score = penalised(x[building], bad[building])(x[judged])
@@ -66,8 +68,25 @@ def test_figures_are_scikit_learns_on_pooled_columns(pooled, twin):
             assert twin["bank"].figures[f"{figure}, {name}"] == pytest.approx(metric(bad[judged], score), abs=1e-4)
 
 
+def test_the_descent_has_ended_where_it_leads(pooled, twin):
+    """The twin's steps are those of the protocol; points of numeric columns are scikit-learn's coefficients."""
+    parts, bad, building, designs = pooled
+    x = np.hstack(parts)[building]
+    model = sklearn.linear_model.LogisticRegression(C=1 / (0.01 * len(x)), tol=1e-10, max_iter=10_000)
+    wanted = -SCALE.factor * model.fit(x, bad[building]).coef_[0]
+    found = 0
+    own = [(party, column) for party, design in zip(LENDERS, designs, strict=False) for column in design.columns]
+    for (party, column), value in zip(own, wanted, strict=True):
+        table = twin[party].tables["points by class"]["points"]
+        if column.level is None:
+            (points,) = table[table.index.str.startswith(f"{column.source}: ")]
+            assert points == pytest.approx(value, abs=1e-3)
+            found += 1
+    assert found == 6
+
+
 def test_figures_are_statsmodels_to_the_third_digit(pooled, twin):
-    (bank, finance), bad, building = pooled
+    (bank, finance), bad, building, _ = pooled
     x = np.hstack([bank, finance, np.ones((len(bad), 1))])
     penalty = np.full(x.shape[1], 0.01)
     penalty[-1] = 0.0
@@ -211,7 +230,7 @@ def test_a_bank_with_a_table_that_cannot_be_used_says_why(tables, change, words)
 
 
 def test_too_few_customers_to_build_on(tables):
-    with pytest.raises(InputError, match="too few|at least 10 are needed"):
+    with pytest.raises(InputError, match=r"too few|at least 10 are needed"):
         run_with(tables, bank=tables["bank"].head(400))
 
 
