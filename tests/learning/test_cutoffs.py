@@ -39,6 +39,39 @@ def test_roc_is_scikit_learns_and_gives_auc_and_ks(seed):
     assert (curve["bad"] - curve["good"]).abs().max() == pytest.approx(metrics.ks(y, score))
 
 
+@given(seed=SEEDS)
+def test_a_gain_is_that_of_plain_loops(seed):
+    """DeLong's estimate from its definition: placements of every row, one pair at a time."""
+    y, before, after = rows(seed, n=30, levels=8)
+    y[:4] = 0, 0, 1, 1
+
+    def below(a, b):
+        return 1.0 if a < b else 0.5 if a == b else 0.0
+
+    bad, good = np.flatnonzero(y == 1), np.flatnonzero(y == 0)
+    of_bad = [np.mean([below(after[j], after[i]) - below(before[j], before[i]) for j in good]) for i in bad]
+    of_good = [np.mean([below(after[j], after[i]) - below(before[j], before[i]) for i in bad]) for j in good]
+    error = np.sqrt(np.var(of_bad, ddof=1) / len(bad) + np.var(of_good, ddof=1) / len(good))
+    gain = metrics.auc(y, after) - metrics.auc(y, before)
+    assert cutoffs.auc_gain(y, before, after) == pytest.approx((gain, error), abs=1e-12)
+
+
+def test_the_error_of_a_gain_is_its_scatter():
+    random = np.random.default_rng(2)
+    found = []
+    for _ in range(400):
+        y = (random.random(300) < 0.3).astype(float)
+        one = random.normal(0.5 * y)
+        found.append(cutoffs.auc_gain(y, one, one + random.normal(0.7 * y)))
+    gains, errors = np.array(found).T
+    assert gains.std() == pytest.approx(errors.mean(), rel=0.1)
+
+
+def test_one_bad_row_says_nothing_of_a_scatter():
+    with pytest.raises(InputError, match="two rows of either label"):
+        cutoffs.auc_gain([0, 0, 1], [1, 2, 3], [1, 3, 2])
+
+
 @given(seed=SEEDS, count=st.integers(1, 12))
 def test_bands_hold_every_row_once(seed, count):
     y, score, _ = rows(seed)

@@ -1,6 +1,7 @@
-"""What accepting customers up to a score means: curves, bands and swap sets, for the party that holds the labels.
+"""What a score is worth to whoever accepts customers by it: curves, bands, swap sets, and how sure a gain is.
 
-As in `fusion.learning.metrics`: scores rise with risk, labels are 1 for bad, ties count as ties.
+For the party that holds the labels, as `fusion.learning.metrics`: scores rise with risk, labels are 1 for bad, ties
+count as ties.
 """
 
 from __future__ import annotations
@@ -8,12 +9,54 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from fusion.errors import InputError
 from fusion.learning.metrics import _bands, _classes, _columns
 
-__all__ = ["bands", "roc", "swap_set"]
+__all__ = ["auc_gain", "bands", "roc", "swap_set"]
+
+Floats = npt.NDArray[np.float64]
+
+
+def auc_gain(y: Any, before: Any, after: Any) -> tuple[float, float]:
+    """How much higher the AUC of one score is than that of another on the same rows, and the standard error of that.
+
+    Parameters
+    ----------
+    y : (n,) of 0 and 1
+        At least two of each.
+    before, after : (n,) floats
+
+    Returns
+    -------
+    (float, float)
+
+    Raises
+    ------
+    InputError
+
+    References
+    ----------
+    DeLong, DeLong, Clarke-Pearson: Comparing the areas under two or more correlated receiver operating characteristic
+    curves (Biometrics 1988).
+    """
+    labels, old, new = _columns(y=y, before=before, after=after)
+    _classes(labels, new, None)
+    changes = [now - was for was, now in zip(_placed(labels == 1, old), _placed(labels == 1, new), strict=True)]
+    if min(map(len, changes)) < 2:
+        raise InputError("two rows of either label are needed to say how sure a gain is")
+    return float(changes[0].mean()), float(np.sqrt(sum(change.var(ddof=1) / len(change) for change in changes)))
+
+
+def _placed(bad: npt.NDArray[np.bool_], risk: Floats) -> list[Floats]:
+    """For each bad row the share of good ones below it, and for each good row that of bad ones above; ties half."""
+    shares = []
+    for own, other in ((risk[bad], np.sort(risk[~bad])), (-risk[~bad], np.sort(-risk[bad]))):
+        below = np.searchsorted(other, own, "left") + np.searchsorted(other, own, "right")
+        shares.append(below / (2.0 * len(other)))
+    return shares
 
 
 def roc(y: Any, score: Any) -> pd.DataFrame:

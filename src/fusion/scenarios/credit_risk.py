@@ -37,6 +37,8 @@ SOURCE = (
 SHOWN = ("swap set", "main reasons")
 TOLERANCES: Mapping[str, float] = {
     "AUC, joint score": 0.001,
+    "AUC gained": 0.001,
+    "standard error of that": 0.001,
     "KS, joint score": 0.02,
     # where two customers change places at a cut-off, a single one counts
     "lift of a tenth, joint score": 0.15,

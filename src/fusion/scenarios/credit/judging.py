@@ -68,6 +68,7 @@ def judge(scores: Scores, outcome: Outcome) -> None:
         figures[f"AUC, {name}"] = metrics.auc(bad, score)
         figures[f"KS, {name}"] = metrics.ks(bad, score)
         figures[f"lift of a tenth, {name}"] = metrics.lift(bad, score, share=0.1)
+    figures["AUC gained"], figures["standard error of that"] = cutoffs.auc_gain(bad, alone, joint)
     figures["stability, joint score"] = metrics.population_stability(scores.joint[scores.building], joint)
 
     swaps = cutoffs.swap_set(bad, alone, joint, accept=ACCEPT)
