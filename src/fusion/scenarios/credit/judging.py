@@ -119,7 +119,7 @@ def _points(scores: Scores, outcome: Outcome) -> None:
     )
     # some customers across the range of the rejected, as the clerk's screen has them
     lowest = sheet[rejected].sort_values("points").reset_index(drop=True)
-    chosen = lowest.iloc[np.linspace(0, len(lowest) - 1, _EXAMPLES).round().astype(int)]
+    chosen = lowest.iloc[np.linspace(0, len(lowest) - 1, min(_EXAMPLES, len(lowest))).round().astype(int)]
     outcome.tables["rejected customers"] = chosen.set_axis(
         pd.Index([f"customer {i}" for i in range(1, len(chosen) + 1)], name="example")
     )
