@@ -123,12 +123,31 @@ def test_text_for_newcomers_and_the_report(start, workspace, tmp_path):
     assert sorted(tmp_path.iterdir()) == [page, workspace]
 
 
+def test_a_folder_that_is_not_there_is_said_before_anything_runs(fusion, monkeypatch, tmp_path):
+    monkeypatch.setattr(medical_insurance, "data", lambda: pytest.fail("it began"))
+    ran = fusion("demo", NAME, "--json", "--report", tmp_path / "missing" / "out.html")
+    assert ran.code == 1
+    assert "its folder does not exist" in ran.last_line
+
+
 def test_a_report_that_cannot_be_written_is_one_line(fusion, played, tables, monkeypatch, tmp_path):
     monkeypatch.setattr(medical_insurance, "data", lambda: tables)
     monkeypatch.setattr(processes, "play", lambda name, tables, show: played)
-    ran = fusion("demo", NAME, "--json", "--report", tmp_path / "missing" / "out.html")
+    ran = fusion("demo", NAME, "--json", "--report", tmp_path)
     assert ran.code == 1
     assert "cannot write" in ran.last_line
+
+
+def test_a_figure_on_one_side_only_is_a_failure_and_json(fusion, played, tables, monkeypatch):
+    monkeypatch.setattr(medical_insurance, "data", lambda: tables)
+    monkeypatch.setattr(processes, "play", lambda name, tables, show: played)
+    monkeypatch.setattr(medical_insurance, "ideal", lambda tables: {})
+    ran = fusion("demo", NAME, "--json")
+    assert ran.code == 1
+    members = ran.json["figures"]["hospital"]["members"]
+    assert members["cleartext"] is None
+    assert members["agrees"] is False
+    assert "NaN" not in ran.out
 
 
 def test_without_the_extra_it_says_so_before_anything_runs(fusion, monkeypatch, tmp_path):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import unicodedata
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -200,6 +201,16 @@ def test_dirt_leaves_the_rest_alone() -> None:
 def test_without_statsmodels_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=re.escape('pip install "privacy-fusion[examples]"')):
+        medical_insurance.data()
+
+
+def test_a_file_of_another_shape_says_which_columns_are_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    records = pd.read_csv(medical_insurance._records()).drop(columns=["meddol", "disea"])
+    records.to_csv(tmp_path / "randhie.csv", index=False)
+    monkeypatch.setattr(medical_insurance, "_records", lambda: tmp_path / "randhie.csv")
+    with pytest.raises(InputError, match="no column disea, meddol"):
         medical_insurance.data()
 
 
@@ -403,7 +414,7 @@ def test_the_report_shows_both_and_tells_of_consent(outcomes: dict[str, Outcome]
 
 
 def test_too_few_members_are_an_error_that_says_so(tables: dict[str, pd.DataFrame]) -> None:
-    with pytest.raises(InputError, match="rows are too few|in all but|is constant"):
+    with pytest.raises(InputError, match=r"rows are too few|in all but|is constant"):
         fusion.simulate(
             **{
                 side: lambda peer, side=side: medical_insurance.run(peer, tables[side].head(1700), side)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,7 @@ import typer
 
 from fusion import scenarios
 from fusion.cli.output import Json, console, fail, print_json, show_learned, watch
+from fusion.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +48,8 @@ def demo(
         from fusion.report import require
 
         require()
+        if not report.absolute().parent.is_dir():
+            raise InputError(f"cannot write {report}: its folder does not exist")
     scenario = scenarios.load(name)
     tables = scenario.data()
     if not as_json:
@@ -76,12 +80,14 @@ def _answer(
 ) -> dict[str, Any]:
     import msgspec
 
+    from fusion.scenarios.outcome import agree
+
     steps = {party: each.outcome.steps for party, each in played.items()}
     figures: dict[str, dict[str, Any]] = {party: {} for party in played}
     for each in compared:
         figures[each.party][each.name] = {
-            "value": each.value,
-            "cleartext": each.cleartext,
+            "value": None if math.isnan(each.value) else each.value,  # JSON knows no NaN
+            "cleartext": None if math.isnan(each.cleartext) else each.cleartext,
             "tolerance": each.tolerance,
             "agrees": each.agrees,
         }
@@ -95,7 +101,7 @@ def _answer(
         "bytes_sent": {party: sum(step.receipt.bytes_sent for step in own) for party, own in steps.items()},
         "kernel": next(iter(played.values())).kernel,
         "figures": figures,
-        "agrees_with_cleartext": bool(compared) and all(each.agrees for each in compared),
+        "agrees_with_cleartext": agree(compared),
         "receipts": {party: msgspec.to_builtins(own) for party, own in steps.items()},
     }
 

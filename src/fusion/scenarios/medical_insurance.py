@@ -64,6 +64,10 @@ _PART = {"hospital": "cohort", "insurer": "sample"}  # the columns that say what
 _KNOWN = {"hospital": 0.80, "insurer": 0.75}  # share of the people that a side has
 _TWICE = 0.005  # share of its rows that a side has twice
 
+_HEALTH = ["physlm", "disea", "hlthg", "hlthf", "hlthp", "mhi", "ghindx"]
+_PLAN = ["income", "coins", "idp", "lpi", "fmde"]
+_READ = {*_HEALTH, *_PLAN, "zper", "year", "site", "time", "mdvis", "meddol", "xage", "female"}
+
 # One district (GB/T 2260) for each of the experiment's six sites.
 _DISTRICTS = {1: "110101", 2: "310101", 3: "330106", 4: "420106", 5: "440106", 6: "510107"}
 _FIRST_YEAR = pd.Timestamp("1975-01-01")  # people joined from November 1974 to February 1977
@@ -116,7 +120,7 @@ def data() -> dict[str, Tables]:
     Raises
     ------
     InputError
-        statsmodels is not installed; nothing of it is imported, only its data file is read.
+        statsmodels is not installed, or its file is another one; nothing of it is imported, only that file is read.
     """
     people = _people()
     return {
@@ -126,7 +130,7 @@ def data() -> dict[str, Tables]:
         "insurer": _held_by(
             "insurer",
             people,
-            ["sex", "age", "income", "coins", "idp", "lpi", "fmde", "exposure", "visits", "claims", "sample"],
+            ["sex", "age", *_PLAN, "exposure", "visits", "claims", "sample"],
         ),
     }
 
@@ -201,7 +205,13 @@ def _records() -> Path:
 
 def _people() -> pd.DataFrame:
     """Return one row a person with clean synthetic keys, by ascending person number."""
-    years = pd.read_csv(_records()).sort_values(["zper", "year"])
+    years = pd.read_csv(_records())
+    missing = sorted(_READ - set(years.columns))
+    if missing:
+        raise InputError(
+            f"the records of statsmodels have no column {', '.join(missing)}; install a release from 0.14 on"
+        )
+    years = years.sort_values(["zper", "year"])
     by_person = years.groupby("zper")
     # `first` would skip nulls and so mix years
     people = by_person.head(1).set_index("zper")

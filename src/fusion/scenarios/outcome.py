@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from fusion.channel import Channel, Group
 from fusion.errors import InputError
 from fusion.report import Step
 
-__all__ = ["Comparison", "Outcome", "compare"]
+__all__ = ["Comparison", "Outcome", "agree", "compare"]
 
 _INDEX = "outcome.json"
 
@@ -91,6 +91,11 @@ class Comparison:
     def agrees(self) -> bool:
         """Whether they are no further apart than that."""
         return abs(self.value - self.cleartext) <= self.tolerance
+
+
+def agree(compared: Sequence[Comparison]) -> bool:
+    """Whether there are numbers to compare, and all of them agree."""
+    return bool(compared) and all(each.agrees for each in compared)
 
 
 def compare(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from fusion.report import Report, Section, Table, learned, receipts, traffic
 from fusion.scenarios import Scenario
-from fusion.scenarios.outcome import Comparison, Outcome
+from fusion.scenarios.outcome import Comparison, Outcome, agree
 
 __all__ = ["comparison_table", "figure", "whole_report"]
 
@@ -55,7 +55,7 @@ def whole_report(
     steps = {party: outcome.steps for party, outcome in outcomes.items()}
     verdict = (
         "Every figure agrees with its cleartext twin: the same computation by one process that sees all tables."
-        if all(each.agrees for each in compared)
+        if agree(compared)
         else "At least one figure differs from its cleartext twin by more than is allowed. Please report this."
     )
     check = Section("Checked against the clear", [verdict, Table("", comparison_table(compared))])
