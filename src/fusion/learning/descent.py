@@ -18,8 +18,9 @@ Protocol
         step   columns, transposed, times e, and the ridge's part, which came along with z
         w      minus the step, divided by a power of two that takes its additional digits away
 
-    Nothing is ever rounded but in that division, which cannot wrap (`fusion.learning.shares.Shared.divide`) as steps
-    are bounded: by the columns' and the weights' root mean squares in each batch, which each party checks.
+    Each party rounds what it puts in; of what is shared nothing is rounded but in that division. It cannot wrap
+    (`fusion.learning.shares.Shared.divide`), as steps are bounded: by the root mean squares of columns and weights in
+    each batch, which each party checks of its own.
     Columns are made uncorrelated by each party alone, so that a step of fixed size converges without tuning: the second
     derivative of the mean loss is then at most 1/4 within a party, and 1/2 in all, the ridge included.
     The model after e epochs is the mean of the weights over the steps of the later half of them, which takes the noise
