@@ -61,7 +61,7 @@ PARAMETERS = rlwe.parameters(50, terms=_TERMS, batching=True, degree=DEGREE)
 MODULUS = PARAMETERS.plain_modulus
 """t, of all shares."""
 
-_OFFSET = 1 << 48  # makes numbers from -2^48 to 2^48 positive
+_OFFSET = MODULUS // 4  # makes numbers from -t/4 to t/4 positive
 _FRAME = 1 << 19
 _PRIME_BITS = 50
 _CIPHERTEXT_HEAD = 1 + 16 + 4 + 32
@@ -209,7 +209,7 @@ class Shared:
         return reduced(-rlwe.to_slots(PARAMETERS, mask[None, :])[0].astype(np.int64))
 
     def divide(self, shares: Words, bits: int) -> Words:
-        """Numbers from -2^48 to 2^48, divided by a power of two and rounded, to within 2.
+        """Numbers from -t/4 to t/4, divided by a power of two and rounded, to within 2.
 
         Parameters
         ----------
