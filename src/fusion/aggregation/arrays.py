@@ -207,9 +207,8 @@ class EncryptedArray:
         decrypting each would cost; other schemes have nothing to gain, and their arrays come back as they are.
         """
         rows = self._need_rows()
-        if self._scheme.body_bytes(self._row, rows, squeezed=True) >= self._scheme.body_bytes(
-            self._row, rows, squeezed=False
-        ):
+        joined, single = (max(self._scheme.body_bytes(self._row, rows, squeezed=each)) for each in (True, False))
+        if joined >= single:
             return self
         cells = self._scheme.squeeze(self._cells, self._row)
         return replace(self, fresh=False, _squeezed=True, _cells=cells)
@@ -283,7 +282,7 @@ class EncryptedArray:
         except InputError as error:
             raise PeerError(f"the array declares what its key cannot hold: {error}") from None
         # before anything is allocated: what is announced is there
-        if len(body) != scheme.body_bytes(row, header.rows, squeezed=header.squeezed):
+        if len(body) not in scheme.body_bytes(row, header.rows, squeezed=header.squeezed):
             raise PeerError(f"the array announces {header.rows} rows, its ciphertexts have {len(body)} bytes")
         cells = scheme.cells_from_bytes(body, row, header.rows, squeezed=header.squeezed)
         return cls(

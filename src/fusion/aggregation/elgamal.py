@@ -107,8 +107,8 @@ class _Public:
     def squeeze(self, cells: Ciphertexts, row: Row) -> Ciphertexts:
         return cells
 
-    def body_bytes(self, row: Row, rows: int, *, squeezed: bool) -> int:
-        return rows * (1 + row.width) * _ELEMENT_BYTES
+    def body_bytes(self, row: Row, rows: int, *, squeezed: bool) -> tuple[int, ...]:
+        return (rows * (1 + row.width) * _ELEMENT_BYTES,)
 
     def cells_to_bytes(self, cells: Ciphertexts) -> bytes:
         return cells.to_bytes().tobytes()

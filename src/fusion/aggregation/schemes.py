@@ -73,8 +73,8 @@ class Public(Protocol):
     def squeeze(self, cells: Cells, row: Row) -> Cells:
         """The same rows in fewer ciphertexts; never called where `body_bytes` shows no gain."""
 
-    def body_bytes(self, row: Row, rows: int, *, squeezed: bool) -> int:
-        """Bytes of so many rows in `cells_to_bytes`."""
+    def body_bytes(self, row: Row, rows: int, *, squeezed: bool) -> tuple[int, ...]:
+        """How many bytes so many rows can have in `cells_to_bytes`: one number for each form that they can take."""
 
     def cells_to_bytes(self, cells: Cells) -> bytes:
         """The ciphertexts, row by row."""
@@ -117,6 +117,7 @@ class Scheme(Protocol):
 _MODULES = {
     "paillier": "fusion.aggregation.paillier",
     "elgamal": "fusion.aggregation.elgamal",
+    "lattice": "fusion.aggregation.lattice",
     "ckks": "fusion.aggregation.ckks",
 }
 
