@@ -17,7 +17,7 @@ ALL = ["count", "sum", "mean", "var"]
 CLAIMS = pd.DataFrame(
     {"claims": [0, 3, 1, 2, 0, -9], "cost": [0.0, 120.5, 33.25, 80.0, 0.01, -99.99], "open": [True, False] * 3}
 )
-EXAMPLES = {"cleartext": 40, "paillier": 20, "elgamal": 20, "ckks": 4}
+EXAMPLES = {"cleartext": 40, "paillier": 20, "elgamal": 20, "ckks": 4, "lattice": 20}
 LIMITS = {
     "decimals": {"claims": 0, "cost": 2, "open": 0},
     "bound": {"claims": 9, "cost": 200, "open": 1},
