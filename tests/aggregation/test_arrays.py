@@ -119,7 +119,9 @@ SPILL = SLOTS  # under the short Paillier key such a row needs more than one cip
 
 def test_the_longest_rows_take_several_ciphertexts():
     public, _ = pair("paillier")
-    assert public._scheme.body_bytes(public.encrypt(np.zeros((1, SPILL)), **LIMITS)._row, 1, squeezed=False) == (2 * 128,)
+    assert public._scheme.body_bytes(public.encrypt(np.zeros((1, SPILL)), **LIMITS)._row, 1, squeezed=False) == (
+        2 * 128,
+    )
 
 
 def test_extremes_at_the_full_number_of_terms(keys):
