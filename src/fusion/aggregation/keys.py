@@ -37,10 +37,12 @@ def generate(scheme_name: str, /, **parameters: Any) -> tuple[PublicKey, Private
 
     Parameters
     ----------
-    scheme_name : str
+    scheme_name : {"elgamal", "paillier", "lattice", "ckks"}
         Which scheme, see the guide to encrypted sums.
     **parameters
-        The scheme's own.
+        The scheme's own. "elgamal": ``slots``, the most values in a row. "paillier": ``bits`` of the modulus.
+        "lattice": ``bound``, ``decimals`` and ``terms``, the most that arrays may declare. "ckks": these and ``length``,
+        the most values in a row.
 
     Returns
     -------
