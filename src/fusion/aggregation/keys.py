@@ -41,8 +41,8 @@ def generate(scheme_name: str, /, **parameters: Any) -> tuple[PublicKey, Private
         Which scheme, see the guide to encrypted sums.
     **parameters
         The scheme's own. "elgamal": ``slots``, the most values in a row. "paillier": ``bits`` of the modulus.
-        "lattice": ``bound``, ``decimals`` and ``terms``, the most that arrays may declare. "ckks": these and ``length``,
-        the most values in a row.
+        "lattice": ``bound``, ``decimals`` and ``terms``, the most that arrays may declare. "ckks": these, and
+        ``length``, the most values in a row.
 
     Returns
     -------

@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from fusion.aggregation.encoding import MAX_DECIMALS, Integers, Row, scaled_limit, whole
+from fusion.aggregation.layout import Layout
 from fusion.aggregation.schemes import Indices
 from fusion.aggregation.weightings import Weighting
 from fusion.crypto import rlwe
@@ -64,61 +65,6 @@ def private_from_bytes(data: bytes) -> _Private:
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class _Layout:
-    """Where the values of rows stand.
-
-    Attributes
-    ----------
-    pieces : int
-        Ciphertexts that a row takes; those of the first piece of all rows come first.
-    share : int
-        Values of a row in one of them; the last is filled up with zeros.
-    rows : int
-        Rows in one of them.
-    """
-
-    degree: int
-    pieces: int
-    share: int
-    rows: int
-
-    @classmethod
-    def of(cls, row: Row, degree: int) -> _Layout:
-        pieces = -(-row.width // degree)
-        share = -(-row.width // pieces)
-        return cls(degree, pieces, share, degree // share)
-
-    def blocks(self, rows: int) -> int:
-        """Ciphertexts of one piece of so many rows."""
-        return -(-rows // self.rows)
-
-    def packed(self, rows: int) -> Indices:
-        """The coefficients with values, where there are so many rows."""
-        used = min(self.rows, rows) or 1
-        return (np.arange(self.share)[:, None] * self.rows + np.arange(used)).ravel()
-
-    def single(self) -> Indices:
-        """The coefficients with values, where each row has ciphertexts of its own."""
-        return np.arange(self.share) * self.rows + self.rows - 1
-
-    def write(self, values: Integers) -> Integers:
-        """Rows of values (n, width) as polynomials."""
-        blocks = self.blocks(len(values))
-        table = np.zeros((blocks * self.rows, self.pieces * self.share), np.int64)
-        table[: len(values), : values.shape[1]] = values
-        split = table.reshape(blocks, self.rows, self.pieces, self.share).transpose(2, 0, 3, 1)
-        polynomials = np.zeros((self.pieces, blocks, self.degree), np.int64)
-        polynomials[:, :, : self.share * self.rows] = split.reshape(self.pieces, blocks, self.share * self.rows)
-        return polynomials.reshape(-1, self.degree)
-
-    def read(self, numbers: Integers, row: Row, rows: int, used: int) -> Integers:
-        """The inverse: (pieces * blocks, share * used) numbers, of ``used`` rows a block, as (rows, width)."""
-        blocks = len(numbers) // self.pieces
-        split = numbers.reshape(self.pieces, blocks, self.share, used).transpose(1, 3, 0, 2)
-        return split.reshape(blocks * used, self.pieces * self.share)[:rows, : row.width]
-
-
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class _Term:
     """Rows of a sum: weighted sums of ``source`` rows, or without a weighting these themselves.
 
@@ -141,7 +87,7 @@ class _Term:
 class _Sums:
     """What can be computed with: a sum of terms of as many rows."""
 
-    layout: _Layout
+    layout: Layout
     terms: tuple[_Term, ...]
 
     @property
@@ -298,8 +244,8 @@ class _Public:
             raise PeerError(f"the array announces {rows} rows, and has another number of ciphertexts")
         return cells
 
-    def _layout(self, row: Row) -> _Layout:
-        return _Layout.of(row, self.key.parameters.degree)
+    def _layout(self, row: Row) -> Layout:
+        return Layout.of(row, self.key.parameters.degree)
 
     def _weigh(self, weight: float) -> int:
         """``weight``, or an error before it is given to any row: whatever a sender announced, nothing wraps."""
@@ -318,7 +264,7 @@ class _Public:
         return _Sums(sums.layout, tuple(terms))
 
     def _product(
-        self, layout: _Layout, terms: list[tuple[_Term, Weighting]], piece: int, first: int, last: int
+        self, layout: Layout, terms: list[tuple[_Term, Weighting]], piece: int, first: int, last: int
     ) -> rlwe.Ciphertexts:
         """One piece of some rows, each in a ciphertext of its own.
 
@@ -364,7 +310,7 @@ class _Private:
 
     def decrypt(self, cells: _Cells, row: Row, rows: int, weight: int, *, squeezed: bool) -> Integers:
         p = self.key.parameters
-        layout = _Layout.of(row, p.degree)
+        layout = Layout.of(row, p.degree)
         if isinstance(cells, _Results):
             used = 1 if cells.single else min(layout.rows, rows) or 1
             opened = [self.key.open(part) for part in _parts(cells.responses)]
@@ -382,7 +328,7 @@ class _Private:
         row.check(values, weight, PeerError)
         return values
 
-    def _rows(self, term: _Term, layout: _Layout, row: Row) -> Integers:
+    def _rows(self, term: _Term, layout: Layout, row: Row) -> Integers:
         p = self.key.parameters
         opened = [self.key.decrypt(part) for part in _parts(term.ciphertexts)]
         polynomials = rlwe.centred(p, np.concatenate(opened))
