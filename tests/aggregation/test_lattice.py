@@ -114,7 +114,9 @@ def test_the_largest_sums_do_not_wrap(bound, terms):
     with pytest.raises(InputError, match="more than the declared terms"):
         encrypted * (terms + 1)
     for wider in ({"bound": 2 * bound, "terms": terms}, {"bound": 1, "terms": terms + 1}):
-        with pytest.raises(InputError, match=r'declare no more, or generate\("lattice", bound='):
+        with pytest.raises(
+            InputError, match=r'declare a bound of at most \d+ with \d+ terms, or generate\("lattice", bound='
+        ):
             public.encrypt([1], **wider)
 
 

@@ -76,7 +76,8 @@ class _Public:
             )
         if row.largest * row.terms > _LARGEST_SUM:
             raise InputError(
-                'bound times terms, in units of the last decimal, is at most 2^40 for "elgamal"; declare less'
+                'bound times terms, in units of the last decimal, is at most 2^40 for "elgamal"; '
+                f"with {row.terms} terms declare a bound of at most {_LARGEST_SUM // row.terms}, or fewer terms"
             )
 
     def encrypt(self, values: Integers, row: Row) -> Ciphertexts:

@@ -134,9 +134,11 @@ class _Public:
     def check(self, row: Row) -> None:
         p = self.key.parameters
         if row.terms > p.terms or row.largest * row.terms > _largest(p):
+            terms = min(row.terms, p.terms)
             raise InputError(
-                f"this key is for {p.terms} terms, and bound times terms up to {_largest(p)} in units of the last "
-                'decimal; declare no more, or generate("lattice", bound=..., terms=...) for what is needed'
+                f"this key is for {p.terms} terms and, in units of the last decimal, bound times terms up to "
+                f"{_largest(p)}: declare a bound of at most {_largest(p) // terms} with {terms} terms, "
+                'or generate("lattice", bound=..., terms=...) for more'
             )
 
     def encrypt(self, values: Integers, row: Row) -> _Cells:
