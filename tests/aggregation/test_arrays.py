@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -397,6 +399,19 @@ def test_printing_shows_what_is_declared(keys):
     assert repr(encrypted) == f"EncryptedArray({public.scheme}, shape=(1, 2), decimals=1, bound=9.5, terms=40)"
     assert repr(encrypted.groupby([0])) == f"Groups({encrypted!r}, groups=1)"
     assert (encrypted.bound, encrypted.terms, encrypted.key_id) == (9.5, 40, public.key_id)
+
+
+def test_nobody_compares_what_is_encrypted(keys):
+    public, _ = keys
+    array = public.encrypt([1, 2], **LIMITS)
+    frame = public.encrypt(pd.DataFrame({"x": [1, 2]}), **LIMITS)
+    for thing in (array, array.sum(), frame, frame.groupby(np.array([0, 0])).agg(["sum"])):
+        for other in (thing, 1, np.array([1, 2]), None):
+            for compare in (operator.eq, operator.ne, operator.lt, operator.ge):
+                with pytest.raises(InputError, match="cannot be compared; decrypt results first"):
+                    compare(thing, other)
+    with pytest.raises(InputError, match="cannot be compared"):
+        pd.Series([1, 2]) == array  # noqa: B015
 
 
 def test_masked_values_are_missing_ones():

@@ -22,6 +22,11 @@ from fusion.errors import InputError, PeerError
 __all__ = ["EncryptedArray", "Groups"]
 
 
+def not_compared(_: object, __: object) -> NoReturn:
+    """Instead of comparing what nobody here can read: identity would pass for the answer."""
+    raise InputError("encrypted values cannot be compared; decrypt results first")
+
+
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class EncryptedArray:
     """Encrypted numbers, made by `PublicKey.encrypt`, that compute like a numpy array of integers or decimals.
@@ -58,6 +63,7 @@ class EncryptedArray:
 
     __array_ufunc__ = None  # numpy leaves its operators to the ones below
     __pandas_priority__ = 5000  # and so does pandas, whose frames have 4000
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = not_compared
     __iter__ = None  # a loop over rows would be thousands of times slower than sum() or groupby()
     __hash__ = None  # type: ignore[assignment]
 

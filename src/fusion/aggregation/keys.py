@@ -17,13 +17,13 @@ from fusion.aggregation.encoding import (
     Row,
     decode,
     encode,
-    refuse_masked,
     scaled_limit,
     whole,
 )
 from fusion.aggregation.format import KeyHeader, open_envelope, seal_envelope
 from fusion.aggregation.frames import EncryptedFrame, EncryptedGroups, decrypt_frame, decrypt_groups, encrypt_frame
 from fusion.aggregation.schemes import Private, Public, scheme
+from fusion.disclosure.masked import refuse_masked
 from fusion.errors import InputError, PeerError
 
 __all__ = ["PrivateKey", "PublicKey", "generate"]
