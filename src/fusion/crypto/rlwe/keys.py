@@ -33,7 +33,7 @@ from fusion.kernels import ntt
 from fusion.kernels import rlwe as kernel
 from fusion.kernels.ntt import Words
 
-# Rows answered at a time: what that holds meanwhile is some 1.5 MB a row.
+# Rows encrypted or answered at a time: what that holds meanwhile is some 1.5 MB a row.
 _GROUP = 32
 
 
@@ -75,8 +75,16 @@ class PublicKey:
         InputError
             On another shape or type, or a message out of range.
         """
-        p, seed = self.parameters, draw_seed(source)
-        plain = residues(p, messages)
+        p, plain = self.parameters, residues(self.parameters, messages)
+        c0, c1 = p.ring.empty(len(plain)), p.ring.empty(len(plain))
+        for i in range(0, len(plain), _GROUP):
+            some = slice(i, i + _GROUP)
+            c0[some], c1[some] = self._fresh(plain[some], draw_seed(source), threads)
+        return Ciphertexts(p, self.id, c0, c1, p.public_noise)
+
+    def _fresh(self, plain: Words, seed: bytes, threads: int | None) -> tuple[Words, Words]:
+        """Both halves of some encryptions."""
+        p = self.parameters
         u = transformed(p, kernel.ternary(p.degree, stream_key(b"mask", seed), len(plain)), threads=threads)
         c0 = ntt.multiply(p.ring, u, self.b, threads=threads)
         c1 = ntt.multiply(p.ring, u, self.a, threads=threads)
@@ -87,7 +95,7 @@ class PublicKey:
         ntt.add(p.ring, c0, e0, out=c0, threads=threads)
         ntt.add(p.ring, c1, e1, out=c1, threads=threads)
         wipe(e0, e1, errors)
-        return Ciphertexts(p, self.id, c0, c1, p.public_noise)
+        return c0, c1
 
     def respond(
         self,
@@ -204,14 +212,17 @@ class SecretKey:
 
         Parameters and errors are those of `PublicKey.encrypt`.
         """
-        p, public, seed = self.parameters, draw_seed(source), draw_seed(source)
+        p, public = self.parameters, draw_seed(source)
         plain = residues(p, messages)
-        errors = kernel.error(p.degree, stream_key(b"error", seed), len(plain), threads=threads)
-        e = encoded(p, plain, errors, threads=threads)
+        c0 = p.ring.empty(len(plain))
         c1 = kernel.uniform(p.ring, stream_key(b"ciphertexts", public), len(plain), threads=threads)
-        c0 = ntt.multiply(p.ring, c1, self._values(), threads=threads)
-        ntt.subtract(p.ring, e, c0, out=c0, threads=threads)
-        wipe(e, errors)
+        for i in range(0, len(plain), _GROUP):
+            some = slice(i, i + _GROUP)
+            errors = kernel.error(p.degree, stream_key(b"error", draw_seed(source)), len(plain[some]), threads=threads)
+            e = encoded(p, plain[some], errors, threads=threads)
+            product = ntt.multiply(p.ring, c1[some], self._values(), threads=threads)
+            ntt.subtract(p.ring, e, product, out=c0[some], threads=threads)
+            wipe(e, errors, product)  # the product alone would give the secret away
         return Ciphertexts(p, self.public.id, c0, c1, p.secret_noise, public)
 
     def decrypt(self, ciphertexts: Ciphertexts, *, threads: int | None = None) -> Words:
