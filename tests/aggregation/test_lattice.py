@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from crypto.rlwe_tools import Seeded, integers, noise_of
+from crypto.rlwe_tools import Seeded, elements, integers, noise_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference import rlwe as twin
@@ -17,9 +17,13 @@ from reference import rlwe as twin
 from fusion import InputError, PeerError, aggregation
 from fusion.aggregation import EncryptedArray, EncryptedFrame, EncryptedGroups, PrivateKey, PublicKey, lattice
 from fusion.aggregation.encoding import Row
+from fusion.aggregation.layout import Layout
 from fusion.aggregation.weightings import Weighting
 from fusion.crypto import rlwe
+from fusion.crypto.rlwe import keys
 from fusion.crypto.rlwe.plan import PRIMES
+from fusion.kernels import ntt
+from fusion.kernels import rlwe as kernel
 
 from .test_format import resealed
 
@@ -189,7 +193,7 @@ def guesses(flood_bits, rounds):
         (own,) = noise_of(secret, encrypted.terms[0].ciphertexts, zero)
         weights = random.integers(-100, 100, (2, 1, 64), endpoint=True)
         chosen = int(random.integers(2))
-        responses = holder.rerandomise(holder.combine(weights[chosen], encrypted, row), full=True).responses
+        responses = holder.rerandomise(holder.combine(weights[chosen], encrypted, row), full=False).responses
         shown = twin.combination((responses.c1[0].tolist(), s), plus=[0] * n, q=to)
         phase = [shown[at] + int(c0) for at, c0 in zip(responses.coefficients, responses.c0[0], strict=True)]
         noise = np.array([(x + to // (2 * t)) % (to // t) - to // (2 * t) for x in phase], np.float64)
@@ -207,6 +211,29 @@ def test_without_flooding_the_noise_tells_the_weights():
 def test_with_flooding_it_does_not():
     """A fair coin leaves 15 to 45 of 60 once in 20,000; the seeds are fixed, so this passes always or never."""
     assert 15 <= guesses(flood_bits=38, rounds=60) <= 45
+
+
+def test_a_key_made_to_spy_reads_weights():
+    """Why `full=True` is refused: with b = 2^110 the mask u of c1 stands in c0, above the flooding."""
+    p = aggregation.generate("lattice")[0]._scheme.key.parameters
+    b, c1 = (elements(p, [[2**bits] + [0] * (p.degree - 1)]) for bits in (110, 100))
+    holder = lattice._Public(keys.public_key(p, bytes(32), b))
+    row = Row(p.degree, (1,), 1000)
+    made = rlwe.Ciphertexts(p, holder.key.id, np.zeros_like(c1), c1, p.public_noise)
+    sums = lattice._Sums(Layout.of(row, p.degree), (lattice._Term(made, 1, 1),))
+    weight = 777
+    responses = holder.rerandomise(holder.scale(np.array([weight]), sums, row), full=False).responses
+    step = p.q / 2**p.switch_bits
+    u = np.rint(responses.c0.view(np.int64) * step / 2**110).astype(np.int64)
+    assert set(np.unique(u)) == {-1, 0, 1}
+    mask = kernel.lift(p.ring, u)
+    ntt.forward(p.ring, mask)
+    mask = ntt.multiply(p.ring, mask, holder.key.a)
+    ntt.inverse(p.ring, mask)
+    bare = (responses.c1 - kernel.switch(p.ring, p.scale, mask)).view(np.int64)
+    assert round(bare[0, 0] * step / 2**100) == weight
+    with pytest.raises(InputError, match="not from one who makes it to spy"):
+        holder.rerandomise(sums, full=True)
 
 
 def test_an_empty_group_looks_like_any_other():

@@ -230,7 +230,7 @@ class EncryptedArray:
         full : bool
             Re-randomise without anything that the key's owner chose: for results that go back to an owner who may have
             made the key to spy. Some thirty times slower under Paillier, 28 ms a ciphertext of 3072 bits; no different
-            under ElGamal; refused under CKKS.
+            under ElGamal; refused under the lattice scheme and CKKS.
         """
         return seal_envelope(self._header(), self._body(full=full))
 

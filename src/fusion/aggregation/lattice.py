@@ -195,7 +195,11 @@ class _Public:
         return self._weighted(_sums(cells), Weighting.of(groups, codes, each, np.ones_like(each)))
 
     def rerandomise(self, cells: _Cells, *, full: bool) -> _Cells:
-        # always full: the key's owner learns what he opens, and nothing of the weights
+        if full:
+            raise InputError(
+                '"lattice" hides weights from an owner who makes his key as generate does, not from one who makes it '
+                'to spy; take "elgamal" or "paillier" for that'
+            )
         if isinstance(cells, _Results):
             return cells
         layout = cells.layout
