@@ -135,9 +135,7 @@ _WHY = {
 }
 
 
-def observe(
-    kind: str, type_: pa.DataType, values: pa.ChunkedArray, refused: pa.LargeStringArray
-) -> tuple[str, ...]:
+def observe(kind: str, type_: pa.DataType, values: pa.ChunkedArray, refused: pa.LargeStringArray) -> tuple[str, ...]:
     """Names of the symptoms of a key column.
 
     Parameters
