@@ -20,8 +20,10 @@ from fusion.kernels._native import ffi, lib
 from fusion.kernels._rows import Bytes, byte_rows, byte_string, pointer, split
 
 # Rows that take about a millisecond.
-_DAMAGED = "a column's offsets are damaged; rebuild it"
 _GRAIN = 2048
+# Rows of columns that a thread hashes in one go.
+_PIECE = 1 << 15
+_DAMAGED = "a column's offsets are damaged; rebuild it"
 
 
 def expand_message_xmd(
@@ -139,30 +141,26 @@ def hmac_columns(
         raise InputError("the columns must have equal length")
     pieces = None
     with contextlib.suppress(pa.ArrowException):  # its words might quote a value
-        # where columns are cut differently, these are the pieces that all have whole; nothing is copied
-        pieces = pa.table(list(columns), [str(i) for i in range(len(columns))]).to_batches()
+        # pieces that all columns have whole, wherever each of them is cut; nothing is copied
+        table = pa.table(list(columns), [str(i) for i in range(len(columns))])
+        pieces = table.to_batches(max_chunksize=_PIECE)
     if pieces is None:
         raise InputError(_DAMAGED)
+    buffers = [[_offsets_and_data(column) for column in piece.columns] for piece in pieces]
     out = np.empty((n, 32), dtype=np.uint8)
-    start = 0
-    for piece in pieces:
-        _hmac(sha, out[start : start + len(piece)], secret, piece.columns, threads)
-        start += len(piece)
+    starts = np.cumsum([0, *map(len, pieces)])
+
+    def hash_pieces(first: int, last: int) -> None:
+        for i in range(first, last):
+            offsets = ffi.new("int64_t *[]", [ffi.from_buffer("int64_t[]", o) for o, _ in buffers[i]])
+            data = ffi.new("uint8_t *[]", [pointer(d) for _, d in buffers[i]])
+            rows = out[starts[i] : starts[i + 1]]
+            lib.fusion_hmac_sha256_columns(
+                sha, pointer(rows, writable=True), secret, len(secret), offsets, data, len(columns), 0, len(rows)
+            )
+
+    split(hash_pieces, len(pieces), threads=threads, grain=1)
     return out
-
-
-def _hmac(sha: Any, out: Bytes, secret: bytes, columns: Sequence[pa.Array], threads: int | None) -> None:
-    buffers = [_offsets_and_data(column) for column in columns]
-    offsets = ffi.new("int64_t *[]", [ffi.from_buffer("int64_t[]", o) for o, _ in buffers])
-    data = ffi.new("uint8_t *[]", [pointer(d) for _, d in buffers])
-    split(
-        lambda a, b: lib.fusion_hmac_sha256_columns(
-            sha, pointer(out[a:b], writable=True), secret, len(secret), offsets, data, len(buffers), a, b - a
-        ),
-        len(out),
-        threads=threads,
-        grain=_GRAIN,
-    )
 
 
 def _offsets_and_data(column: pa.Array) -> tuple[NDArray[np.int64], Bytes]:
