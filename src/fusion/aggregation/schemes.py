@@ -1,7 +1,7 @@
 """What a scheme must do to serve encrypted arrays, and which schemes there are.
 
-A scheme sees rows of whole numbers, never a frame, never a scale. `Cells` hold the rows of an array under encryption, in
-any type that the scheme likes: ciphertexts by row, or several rows in one and what is to become of them. Everything
+A scheme sees rows of whole numbers, never a frame, never a scale. `Cells` hold the rows of an array under encryption,
+in any type that the scheme likes: ciphertexts by row, or several rows in one and what is to become of them. Everything
 public about them stands in `Row`.
 """
 
