@@ -89,6 +89,36 @@ class Grid:
         found: npt.NDArray[np.int64] = (_whole(north) - south) // step * self.shape[1] + (_whole(east) - west) // step
         return found
 
+    def centres(self, cells: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return latitude and longitude of the middle of each cell, in degrees.
+
+        Raises
+        ------
+        InputError
+            A number that is no cell of this grid.
+        """
+        numbers = np.asarray(cells)
+        rows, columns = self.shape
+        if numbers.dtype.kind not in "iu" or (numbers < 0).any() or (numbers >= rows * columns).any():
+            raise InputError(f"cells of this grid are numbered 0 to {rows * columns - 1}")
+        row, column = np.divmod(numbers, columns)
+        return self.south + (row + 0.5) * self.step, self.west + (column + 0.5) * self.step
+
+    def distances(self, cell: int, cells: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return kilometres from the middle of one cell to those of others, on a sphere of radius 6371.0088 km."""
+        (from_north,), (from_east,) = map(np.radians, self.centres([cell]))
+        north, east = map(np.radians, self.centres(cells))
+        half = np.sin((north - from_north) / 2) ** 2
+        half += np.cos(from_north) * np.cos(north) * np.sin((east - from_east) / 2) ** 2
+        kilometres: npt.NDArray[np.float64] = 2 * 6371.0088 * np.arcsin(np.sqrt(half))
+        return kilometres
+
+    def __str__(self) -> str:
+        return (
+            f"{self.south:g} to {self.north:g} degrees north, {self.west:g} to {self.east:g} east, WGS-84, "
+            f"cells of {self.step:g} degrees with their southern and western edges"
+        )
+
     def _inside(self, north: npt.NDArray[np.float64], east: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         low, left, high, right, _ = self._edges()
         north, east = north * _UNITS, east * _UNITS

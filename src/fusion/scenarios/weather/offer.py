@@ -49,8 +49,8 @@ class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         The grid in words: extent, step, coordinate system.
     day_ends : str
         When a day of the record ends.
-    products : dict of str to str
-        By name, the terms in words.
+    products, terms : list of str
+        Their names, in the order of a book, and the terms of each in words.
     cells : list of int
         Numbers of the grid cells, ascending; the columns of a book.
     places : list of str
@@ -75,7 +75,8 @@ class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     grid: str
     day_ends: str
-    products: dict[_Name, str]
+    products: Annotated[list[_Name], msgspec.Meta(min_length=1, max_length=1000)]
+    terms: list[str]
     cells: Annotated[list[_Count], msgspec.Meta(min_length=1, max_length=_MOST_CELLS)]
     places: list[_Name]
     years: Annotated[list[_Count], msgspec.Meta(min_length=1, max_length=1000)]
@@ -90,13 +91,13 @@ class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         ascending = all(list(numbers) == sorted(set(numbers)) for numbers in (self.cells, self.years, self.basis_years))
-        if not ascending or len(self.places) != len(self.cells) or not self.products:
-            raise ValueError("cells and years ascend, each cell has its place, and there is a product")
+        if not ascending or len(self.places) != len(self.cells) or len(self.terms) != len(self.products):
+            raise ValueError("cells and years ascend, each cell has its place and each product its terms")
         if self.basis_place not in self.places or self.basis_product not in self.products:
             raise ValueError("the place and the product of the comparison are among those offered")
 
     @property
-    def terms(self) -> str:
+    def digest(self) -> str:
         """64 hexadecimal digits that stand for all of it."""
         return hashlib.sha256(b"fusion/weather/offer/1/" + _encode(self)).hexdigest()
 
@@ -135,4 +136,4 @@ def _tell(peer: Channel, offer: Offer | None, *, publisher: str) -> Offer:
 
 
 def _encode(offer: Offer) -> bytes:
-    return msgspec.json.encode(offer, order="deterministic")
+    return msgspec.json.encode(offer)

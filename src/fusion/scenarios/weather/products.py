@@ -113,6 +113,12 @@ class Product:
     day_ends: str
     source: str
 
+    @property
+    def terms(self) -> str:
+        """The terms in words, for both sides to compare; the trigger and exit of a layer may differ by cell."""
+        pays = repr(self.schedule) if isinstance(self.schedule, Steps) else "a linear layer"
+        return f"{self.index}; pays {pays}; days end at {self.day_ends}"
+
     def seasons(self, record: Record) -> Seasons:
         """Return the index by season and cell.
 
