@@ -324,7 +324,8 @@ def _policies(stations: pd.DataFrame) -> pd.DataFrame:
     station = stations.iloc[np.searchsorted(villages, homes["village"].to_numpy()) % len(stations)]
     corner = [np.floor(station[name].to_numpy() / GRID.step) * GRID.step for name in ("latitude", "longitude")]
     within = [np.floor(uniform(number, f"weather/{axis}") * GRID.step * 1e4) / 1e4 for axis in ("north", "east")]
-    heat = uniform(number, "weather/product") < np.where(station["place"] == "Champion", 0.7, 0.2)
+    # only one of the stations is hot enough for the heat product
+    heat = (station["place"].to_numpy() == "Champion") & (uniform(number, "weather/product") < 0.7)
     return pd.DataFrame(
         {
             "policy": [f"P{n:04d}" for n in number],

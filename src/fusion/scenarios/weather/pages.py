@@ -19,7 +19,7 @@ def summary(insurer: Outcome) -> str:
         f"The insurer's {figures['policies']:,.0f} policies would have cost "
         f"{figures['burn rate']:.1%} of their sum insured in a mean year, and in the worst one "
         f"{figures['worst year, yuan'] / figures['sum insured, yuan']:.0%}. The bureau computed this for "
-        f"{len(prices)} products in cells without seeing which of them are insured, and its daily records stayed home."
+        f"{len(prices)} pairs of product and cell without seeing which are insured, and its daily records stayed home."
     )
 
 
@@ -66,8 +66,8 @@ def _portfolio(insurer: Outcome, step: int) -> Section:
         write=_percent,
     )
     words = (
-        "The insurer encrypted its sums insured by product and cell; the bureau weighted them with what each cell would "
-        "have paid in each season and sent back one encrypted total a season, which only the insurer can read."
+        "The insurer encrypted its sums insured by product and cell. The bureau weighted them with what each cell "
+        "would have paid in each season and sent back one encrypted total a season, which only the insurer can read."
     )
     return Section("The portfolio", [words, headlines, by_year, returns, _table("Burn analysis", described)])
 
@@ -131,8 +131,9 @@ def _seen(step: int) -> Section:
         ("two sums a place for basis risk", "nobody alone", "the insurer"),
     ]
     words = (
-        "A total is one equation about the weather. The bureau answers two of each season to an insurer, then refuses; "
-        "the noise that rounds a total leaves it too coarse to be solved for the payout of a cell."
+        "A total is one equation about the weather of a season. The bureau answers two of each season to an insurer "
+        "and then refuses, and the noise that rounds a total hides its last digits. A simple season can still be read "
+        "off: a total of nothing says that no insured cell paid."
     )
     table = Table("", pd.DataFrame(rows, columns=["what", "held by", "shown to"]))
     return Section("Who sees what", [words, table])

@@ -32,6 +32,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -171,8 +172,11 @@ def answer(
         public, column = _read_column(peer, query.rows, most)
         peer.phase("weighting")
         padding = THOUSAND * query.rows - matrix.sum(axis=1, dtype=np.int64)
-        sums = column.__rmatmul__(np.column_stack([matrix.astype(np.int64), padding]))
-        blurred = sums + public.encrypt(noise, bound=most, terms=_terms(query.rows))
+        try:
+            sums = cast(EncryptedArray, np.column_stack([matrix.astype(np.int64), padding]) @ column)
+            blurred = sums + public.encrypt(noise, bound=most, terms=_terms(query.rows))
+        except InputError:  # ours was checked above
+            raise PeerError(f"{peer.peer} sends a column that cannot be weighted; check its version") from None
         send(peer, blurred.to_bytes(full=True))
         _finish(peer, query, asker=peer.peer, answerer=peer.name)
 
