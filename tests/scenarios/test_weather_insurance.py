@@ -218,14 +218,24 @@ def test_policies_that_cannot_be_asked_about(tables: Tables, column: str, value:
     [
         ("year", 1900, "years that the offer compares"),
         ("latitude", 52.2, "cell that the bureau does not offer|other places than the index"),
-        ("lost", 1.5, "0 to 1000"),
-        ("lost", np.nan, "no index"),
+        ("lost", 1.5, "shares of the sum insured"),
+        ("lost", -0.1, "shares of the sum insured"),
+        ("lost", np.nan, "leave out years that are not known"),
     ],
 )
 def test_losses_that_cannot_be_compared(tables: Tables, column: str, value: object, match: str) -> None:
     insurer = {**tables["insurer"], "losses": spoilt(tables["insurer"]["losses"], column, value)}
     with pytest.raises(InputError, match=match):
         played({"bureau": tables["bureau"], "insurer": insurer})
+
+
+@pytest.mark.parametrize("column", ["latitude", "product", "sum_insured"])
+def test_a_table_without_a_column_says_which(tables: Tables, column: str) -> None:
+    insurer = {**tables["insurer"], "policies": tables["insurer"]["policies"].drop(columns=column)}
+    with pytest.raises(InputError, match=f"the table policies needs the columns {column}"):
+        played({"bureau": tables["bureau"], "insurer": insurer})
+    with pytest.raises(InputError, match="the table stations needs the columns station, place"):
+        weather._design({"weather": tables["bureau"]["weather"]})
 
 
 def of_weather(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Tables], Tables]:

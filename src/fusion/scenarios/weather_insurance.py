@@ -98,6 +98,14 @@ DAY_ENDS = "the hour of the station, which the source does not tell"
 RICE_HEAT = replace(ANHUI_RICE_HEAT, day_ends=DAY_ENDS)
 RAIN_INDEX = Index("rain", (5, 1), (8, 31), "sum")
 _RAIN = "rain-deficit"
+_BUREAU = {
+    "stations": ("station", "place", "latitude", "longitude"),
+    "weather": ("station", "date", "tmin_c", "tmax_c", "rain_mm"),
+}
+_INSURER = {
+    "policies": ("latitude", "longitude", "product", "sum_insured"),
+    "losses": ("latitude", "longitude", "year", "lost"),
+}
 _YUAN_A_MU = 200  # sum insured; ours
 _MOST_TOTALS = 2  # of a season, or of the basis of a place, for each insurer
 
@@ -184,6 +192,7 @@ def _bureau(peer: Any, tables: Mapping[str, pd.DataFrame]) -> Outcome:
 
 
 def _insurer(peer: Any, tables: Mapping[str, pd.DataFrame]) -> Outcome:
+    _need(tables, _INSURER)
     offer = read(peer)
     if offer.grid != str(GRID):
         raise MismatchError("grid", str(GRID), offer.grid)
@@ -204,6 +213,7 @@ def _insurer(peer: Any, tables: Mapping[str, pd.DataFrame]) -> Outcome:
 
 def _design(tables: Mapping[str, pd.DataFrame]) -> Design:
     """Everything the bureau computes alone."""
+    _need(tables, _BUREAU)
     stations = tables["stations"]
     cells = GRID.cells(stations["latitude"], stations["longitude"], crs="WGS-84")
     stations = stations.assign(cell=cells).sort_values("cell")
@@ -248,6 +258,8 @@ def _lost(losses: pd.DataFrame, offer: Offer) -> Integers:
     years = _positions(losses["year"], offer.basis_years)
     if (columns < 0).any() or (years < 0).any():
         raise InputError("losses lie in other places than the index, in years that the offer compares")
+    if not losses["lost"].between(0.0, 1.0).all():
+        raise InputError("losses are shares of the sum insured, 0 to 1; leave out years that are not known")
     lost = np.zeros((len(offer.basis_years), len(places)), np.int64)
     lost[years, columns] = thousandths(losses["lost"].to_numpy())
     return lost
@@ -260,6 +272,14 @@ def _columns(table: pd.DataFrame, offer: Offer) -> Integers:
     if (found < 0).any():
         raise InputError(f"row {int((found < 0).argmax())} lies in a cell that the bureau does not offer")
     return found
+
+
+def _need(tables: Mapping[str, pd.DataFrame], columns: Mapping[str, Sequence[str]]) -> None:
+    """Check that a party's tables are there with their columns."""
+    for name, wanted in columns.items():
+        missing = [column for column in wanted if name not in tables or column not in tables[name]]
+        if missing:
+            raise InputError(f"the table {name} needs the columns {', '.join(missing)}")
 
 
 def _positions(values: Any, known: Sequence[Any]) -> Integers:
