@@ -196,14 +196,14 @@ def _as_rich(table: pd.DataFrame, width: int) -> RichTable:
     content = Table("", table.head(_SHOWN_ROWS))
     header, rows = content.header(), content.rows()
     columns = 0
-    for i, name in enumerate(header):
+    for i, (name, _) in enumerate(header):
         width -= max(cell_len(text) for text in (name, *(row[i][0] for row in rows))) + 2
         if width < 0 and columns:
             break
         columns += 1
     shown = Drawn(box=None, pad_edge=False, header_style="bold")
-    for i, name in enumerate(header[:columns]):
-        shown.add_column(Text(name), justify="right" if rows and rows[0][i][1] else "left", no_wrap=True)
+    for name, is_number in header[:columns]:
+        shown.add_column(Text(name), justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
         shown.add_row(*(Text(text) for text, _ in row[:columns]))
     return shown

@@ -21,6 +21,7 @@ __all__ = [
     "calibration",
     "d2",
     "deviance",
+    "double_lift",
     "gini",
     "ks",
     "lift",
@@ -299,6 +300,32 @@ def actual_expected(y: Any, predicted: Any, *, exposure: Any = None, bands: int 
     expected = sums["expected"]
     ratio = np.divide(sums["actual"], expected, out=np.full_like(expected, np.nan), where=expected != 0)
     return pd.DataFrame({**sums, "ratio": ratio}, index=pd.RangeIndex(1, len(ratio) + 1, name="band"))
+
+
+def double_lift(y: Any, first: Any, second: Any, *, exposure: Any = None, bands: int = 10) -> pd.DataFrame:
+    """Two models where they disagree: bands of about equal exposure by rising ratio of the second to the first.
+
+    Whichever of the two follows what happened from band to band is the better one.
+
+    Parameters
+    ----------
+    y, first, second : (n,) floats
+        What happened and what either model predicted, all for the whole exposure of the row; predictions above 0.
+    exposure : (n,) floats, optional
+
+    Returns
+    -------
+    DataFrame with columns ``exposure``, ``actual``, ``first``, ``second``
+        One row a band: sums.
+    """
+    y, first, second, exposure = _columns(y=y, first=first, second=second, exposure=exposure)
+    if not ((first > 0).all() and (second > 0).all()):
+        raise InputError("predictions must be above 0 to be divided")
+    exposure = _weights("exposure", exposure)
+    band = _bands(second / first, exposure, bands)
+    columns = {"exposure": exposure, "actual": y, "first": first, "second": second}
+    sums = {name: np.bincount(band, weights=values) for name, values in columns.items()}
+    return pd.DataFrame(sums, index=pd.RangeIndex(1, band.max() + 2, name="band"))
 
 
 def population_stability(expected: Any, actual: Any, *, bands: int = 10) -> float:

@@ -7,7 +7,7 @@ nothing else; `render` and `write` make the page and need the extra ``report``.
 from __future__ import annotations
 
 from fusion.report import charts
-from fusion.report.content import Chart, Figure, Figures, Report, Section, Table
+from fusion.report.content import Chart, Figure, Figures, Part, Report, Section, Table
 from fusion.report.page import render, require, write
 from fusion.report.receipts import Step, learned, receipts, traffic
 
@@ -15,6 +15,7 @@ __all__ = [
     "Chart",
     "Figure",
     "Figures",
+    "Part",
     "Report",
     "Section",
     "Step",

@@ -21,6 +21,7 @@ __all__ = ["actual_expected", "bars", "heat", "intervals", "lines", "lorenz", "p
 _MOST_POINTS = 200  # of a line: more cannot be seen at this width, and would make the page heavy
 _MOST_MARKS = 1500
 _REFERENCE = "#56626f"
+_NEUTRAL = "#b4c0ca"  # bars below lines, so that a line has the same colour here as elsewhere
 
 Write = Callable[[float], str]
 
@@ -55,17 +56,7 @@ def lines(
     canvas, across, up = _plane(title, drawn, x, y, zero, write_x, write_y, _line_sample, diagonal=diagonal)
     for i, (name, line) in enumerate(drawn.items()):
         places = [(across(a), up(b)) for a, b in zip(line.index, line, strict=True) if np.isfinite(b)]
-        canvas.add(
-            element(
-                "polyline",
-                points=" ".join(f"{a:.1f},{b:.1f}" for a, b in places),
-                fill="none",
-                stroke=_colour(i),
-                stroke_width=2.2,
-                stroke_dasharray=DASHES[i % len(DASHES)],
-                stroke_linejoin="round",
-            )
-        )
+        canvas.add(_path(i, places))
         if marks:
             known = line[np.isfinite(line)]
             for (a, b), at, value in zip(places, known.index, known, strict=True):
@@ -111,7 +102,7 @@ def bars(
     x: str = "",
     y: str = "",
     caption: str = "",
-    over: pd.Series | None = None,
+    over: pd.DataFrame | None = None,
     reference: float | None = None,
     write: Write = number,
 ) -> Chart:
@@ -121,19 +112,27 @@ def bars(
     ----------
     frame : DataFrame
         The index names the groups.
-    over : Series, optional
-        A line with marks over the bars, on the same scale, such as what was expected; its name is in the legend.
+    over : DataFrame, optional
+        With the same index: lines with marks over the bars, one a column, such as what was expected. The frame then
+        has one column, drawn in grey.
     reference : float, optional
         A line across, such as 1 for lift.
+
+    Raises
+    ------
+    InputError
+        When lines go over bars of several columns, or their index is another one.
     """
+    if over is not None and (frame.shape[1] != 1 or not over.index.equals(frame.index)):
+        raise InputError("lines go over the bars of one column, with the same index")
     canvas = Canvas(title)
     names = [str(name) for name in frame.columns]
-    if len(names) > 1 or over is not None:
-        entries = [(element("rect", y=0.0, width=22.0, height=12.0, fill=_colour(i)), n) for i, n in enumerate(names)]
-        if over is not None:
-            entries.append((_line_sample(len(names)), str(over.name)))
-        canvas.legend(entries)
-    values = [*frame.to_numpy(dtype=float).ravel(), *(() if over is None else over.astype(float))]
+    fills = [_colour(i) for i in range(len(names))] if over is None else [_NEUTRAL]
+    lines_over = {} if over is None else {str(name): over.iloc[:, i] for i, name in enumerate(over.columns)}
+    if len(names) + len(lines_over) > 1:
+        entries = [(element("rect", width=22.0, height=12.0, fill=fills[i]), name) for i, name in enumerate(names)]
+        canvas.legend([*entries, *((_line_sample(i), name) for i, name in enumerate(lines_over))])
+    values = [*frame.to_numpy(dtype=float).ravel(), *(float(v) for line in lines_over.values() for v in line)]
     up = Scale.over([*values, *(() if reference is None else (reference,))], canvas.bottom, canvas.top, zero=True)
     canvas.y_axis(up, y, write)
     middles = canvas.categories([str(name) for name in frame.index], x)
@@ -149,21 +148,16 @@ def bars(
                     "width": width - 1,
                     "height": bottom - top,
                 }
-                canvas.add(element("rect", _tip(f"{name}, {label}: {write(value)}"), fill=_colour(i), **shape))
+                canvas.add(element("rect", _tip(f"{name}, {label}: {write(value)}"), fill=fills[i], **shape))
     if reference is not None:
         canvas.rule(canvas.left, up(reference), canvas.right, up(reference), _REFERENCE, stroke_dasharray="5 4")
-    if over is not None:
-        places = [(m, up(v), v) for m, v in zip(middles, over.astype(float), strict=True) if np.isfinite(v)]
-        path = " ".join(f"{a:.1f},{b:.1f}" for a, b, _ in places)
-        canvas.add(element("polyline", points=path, fill="none", stroke=_colour(len(names)), stroke_width=2.2))
-        canvas.add(*(_mark(len(names), a, b, f"{over.name}: {write(v)}") for a, b, v in places))
-    behind = frame if over is None else frame.assign(**{str(over.name): over.to_numpy()})
-    return Chart(
-        title,
-        canvas.svg(),
-        Table("", behind.rename_axis(x if frame.index.name is None else str(frame.index.name)), collapsed=True),
-        caption,
-    )
+    for i, (name, line) in enumerate(lines_over.items()):
+        places = [(m, up(v), v) for m, v in zip(middles, line.astype(float), strict=True) if np.isfinite(v)]
+        canvas.add(_path(i, [(a, b) for a, b, _ in places]))
+        canvas.add(*(_mark(i, a, b, f"{name}: {write(v)}") for a, b, v in places))
+    behind = frame if over is None else frame.join(over)
+    named = behind.rename_axis(x if frame.index.name is None else str(frame.index.name))
+    return Chart(title, canvas.svg(), Table("", named, collapsed=True), caption)
 
 
 def intervals(
@@ -283,7 +277,7 @@ def actual_expected(title: str, bands: pd.DataFrame, *, y: str, caption: str = "
         rates[["actual"]],
         x="band of predicted rate, lowest first",
         y=y,
-        over=rates["expected"],
+        over=rates[["expected"]],
         caption=caption,
         write=write,
     )
@@ -355,6 +349,14 @@ def _colour(i: int) -> str:
 def _line_sample(i: int) -> Drawn:
     dash = DASHES[i % len(DASHES)]
     return element("line", x1=0.0, x2=22.0, y1=6.0, y2=6.0, stroke=_colour(i), stroke_width=2.2, stroke_dasharray=dash)
+
+
+def _path(i: int, places: Sequence[tuple[float, float]]) -> Drawn:
+    """A line with the colour and the dashes of its series."""
+    corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    dash = DASHES[i % len(DASHES)]
+    look: dict[str, object] = {"stroke": _colour(i), "stroke_width": 2.2, "stroke_dasharray": dash}
+    return element("polyline", points=corners, fill="none", stroke_linejoin="round", **look)
 
 
 def _mark_sample(i: int) -> Drawn:

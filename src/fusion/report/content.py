@@ -63,10 +63,11 @@ class Table:
     formats: Mapping[str, str] = field(default_factory=dict)
     collapsed: bool = False
 
-    def header(self) -> list[str]:
-        """The titles of the columns that are shown."""
-        index = ["" if self.frame.index.name is None else self.frame.index.name] if self._has_index() else []
-        return [str(name) for name in [*index, *self.frame.columns]]
+    def header(self) -> list[tuple[str, bool]]:
+        """The titles of the columns that are shown, and whether numbers stand below."""
+        index = [("" if self.frame.index.name is None else str(self.frame.index.name), False)]
+        titles = [(str(name), _is_numeric(self.frame.iloc[:, i])) for i, name in enumerate(self.frame.columns)]
+        return [*(index if self._has_index() else []), *titles]
 
     def rows(self) -> list[list[tuple[str, bool]]]:
         """Cells as text, and whether each is a number."""
@@ -79,11 +80,16 @@ class Table:
         return not isinstance(self.frame.index, pd.RangeIndex) or self.frame.index.name is not None
 
     def _cells(self, column: pd.Series, name: str) -> list[tuple[str, bool]]:
-        if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-            return [("" if value is None or value is pd.NA else str(value), False) for value in column]
+        if not _is_numeric(column):
+            words = column.map({True: "yes", False: "no"}) if pd.api.types.is_bool_dtype(column) else column
+            return [("" if missing else str(word), False) for word, missing in zip(words, column.isna(), strict=True)]
         whole = pd.api.types.is_integer_dtype(column)
         style = self.formats.get(name, "," if whole else ",.4g")
         return [("" if pd.isna(value) else format(value, style), True) for value in column]
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

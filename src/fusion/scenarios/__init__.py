@@ -42,7 +42,7 @@ class Scenario(Protocol):
     PARTIES: tuple[str, ...]
     """Their names, two or three; of any two the first one listens."""
     TOLERANCES: Mapping[str, float]
-    """By the name of a figure, how far it may be from its twin's; figures that are not here must be equal."""
+    """By the name of a figure or a table, how far its numbers may be from the twin's; see `outcome.compare`."""
     SHOWN: tuple[str, ...]
     """Tables of an outcome that are short enough for a terminal."""
 

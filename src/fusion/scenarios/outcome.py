@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pandas as pd
 
 from fusion.channel import Channel, Group
@@ -69,11 +70,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A figure of one party beside its cleartext twin's.
+    """A number of one party beside its cleartext twin's.
 
     Attributes
     ----------
     party, name : str
+        Whose it is, and which.
     value, cleartext : float
     tolerance : float
         How far they may be apart.
@@ -94,26 +96,45 @@ class Comparison:
 def compare(
     outcomes: Mapping[str, Outcome], twin: Mapping[str, Outcome], tolerances: Mapping[str, float]
 ) -> list[Comparison]:
-    """Compare every figure of every party with its cleartext twin's.
+    """Compare what every party holds with its cleartext twin's.
 
     Parameters
     ----------
     outcomes, twin : mapping of str to Outcome
         By party: as computed between the parties, and with all tables in one place.
     tolerances : mapping of str to float
-        By the name of a figure, how far it may be off; others must be equal.
+        By name, how far a figure, or any number of a table, may be off. Other figures must be equal; other tables
+        are not compared.
 
     Returns
     -------
     list of Comparison
-        A figure that only one of the two has is not a number there, and so does not agree.
+        One a figure, and one a table, for its number that is the furthest off. What only one of the two has is not a
+        number there, and so does not agree.
     """
     found = []
     nothing = Outcome()
     for party in dict.fromkeys([*outcomes, *twin]):
-        ours, clear = outcomes.get(party, nothing).figures, twin.get(party, nothing).figures
-        for name in dict.fromkeys([*ours, *clear]):
-            found.append(
-                Comparison(party, name, ours.get(name, math.nan), clear.get(name, math.nan), tolerances.get(name, 0.0))
-            )
+        ours, clear = outcomes.get(party, nothing), twin.get(party, nothing)
+        for name in dict.fromkeys([*ours.figures, *clear.figures]):
+            one, other = (float(side.figures.get(name, math.nan)) for side in (ours, clear))
+            found.append(Comparison(party, name, one, other, tolerances.get(name, 0.0)))
+        for name in dict.fromkeys([*ours.tables, *clear.tables]):
+            if name in tolerances:
+                where, one, other = _furthest(ours.tables.get(name), clear.tables.get(name))
+                found.append(Comparison(party, f"{name}, {where}", one, other, tolerances[name]))
     return found
+
+
+def _furthest(ours: pd.DataFrame | None, clear: pd.DataFrame | None) -> tuple[str, float, float]:
+    """Where two tables differ most, and both numbers there."""
+    if ours is None or clear is None:
+        return "the whole table", math.nan, math.nan
+    mine, theirs = (table.select_dtypes("number").astype(float) for table in (ours, clear))
+    if not (mine.index.equals(theirs.index) and mine.columns.equals(theirs.columns)) or mine.empty:
+        return "rows or columns", math.nan, math.nan
+    apart = (mine - theirs).abs().to_numpy()
+    apart = np.where(np.isnan(apart), np.inf, apart)  # a number on one side only
+    row, column = divmod(int(np.argmax(apart)), apart.shape[1])
+    where = f"{mine.columns[column]} of {mine.index[row]}"
+    return where, float(mine.to_numpy()[row, column]), float(theirs.to_numpy()[row, column])
