@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -139,6 +140,17 @@ def test_the_report_is_whole(outcomes: dict[str, Outcome], tables: Tables, tmp_p
         assert words in page, words
     assert page.count("<svg") == 6
     assert "nan" not in page.lower().replace("finance", "")
+
+
+def test_the_demo_between_two_processes_agrees_and_is_quick(tmp_path: Path) -> None:
+    target = tmp_path / "report.html"
+    command = [sys.executable, "-m", "fusion", "demo", "weather-insurance", "--json", "--report", str(target)]
+    said = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=100).stdout)
+    assert said["agrees_with_cleartext"] is True
+    assert said["seconds"] < 20
+    assert said["bytes_sent"]["insurer"] < 40_000
+    assert said["figures"]["insurer"]["policies"]["value"] == 645
+    assert "<svg" in target.read_text("utf-8")
 
 
 # ---- data that cannot be used

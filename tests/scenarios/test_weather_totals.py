@@ -21,7 +21,7 @@ from fusion.scenarios.weather.offer import Offer, Sheet, publish, read
 from fusion.scenarios.weather.totals import Query, answer, ask, bound, rounding_noise
 from fusion.scenarios.weather.wire import receive, send
 
-QUERY = Query("a test", "00" * 32, 4, ["2001", "2002", "2003"], 0)
+QUERY = Query("a test", "00" * 32, 4, ["2001", "2002", "2003"], "yuan", 0)
 WEIGHTS = np.array([[0, 1, 2, 3], [1000, 1000, 1000, 1000], [0, 0, 0, 0]])
 COLUMN = np.array([7, 0, 123_456, 1])
 
@@ -106,7 +106,7 @@ def test_receipts_say_who_learned_what() -> None:
 
     out = fusion.simulate(bureau=bureau, insurer=insurer)
     assert out["insurer"].learned == out["bureau"].learned
-    assert "within 5 of the truth" in out["insurer"].learned["insurer"][0]
+    assert "within 5 yuan of the truth" in out["insurer"].learned["insurer"][0]
     assert out["bureau"].learned["bureau"][0].startswith("nothing")
     assert out["insurer"].parameters["purpose"] == "a test"
     # 64 bytes a row and the zero, 64 a total; keys and headers beside
@@ -139,6 +139,7 @@ def test_both_must_mean_the_same_query() -> None:
     for other in (
         replace(QUERY, terms="11" * 32),
         replace(QUERY, step=1),
+        replace(QUERY, unit="euro"),
         replace(QUERY, purpose="another"),
         replace(QUERY, subjects=["2001"]),
     ):
@@ -183,7 +184,7 @@ def hostile_asker(bytes_of: Callable[[], bytes]) -> Callable[[Any], None]:
                 "purpose": QUERY.purpose,
                 "terms": QUERY.terms,
                 "totals": len(QUERY.subjects),
-                "rounded to": QUERY.step,
+                "rounded to": "0 yuan",
                 "suite": "elgamal-ristretto255/1",
             }
             peer.open(learn=peer.name, kinds=(), rows=QUERY.rows, parameters=agreed)
@@ -244,7 +245,7 @@ def hostile_answerer(respond: Callable[[Any, Any], bytes]) -> Callable[[Any], No
                 "purpose": QUERY.purpose,
                 "terms": QUERY.terms,
                 "totals": len(QUERY.subjects),
-                "rounded to": QUERY.step,
+                "rounded to": "0 yuan",
                 "suite": "elgamal-ristretto255/1",
             }
             peer.open(learn=peer.peer, kinds=(), rows=QUERY.rows, parameters=agreed)

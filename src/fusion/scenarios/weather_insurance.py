@@ -174,7 +174,13 @@ def ideal(tables: Mapping[str, Any]) -> dict[str, Outcome]:
 def report(outcomes: Mapping[str, Outcome]) -> Report:
     """Present what was found."""
     insurer = outcomes["insurer"]
-    return Report(TITLE, sections(insurer, STEP, BASIS_PLACE), SECTOR, summary(insurer), SOURCE)
+    return Report(
+        TITLE,
+        sections(insurer, STEP, BASIS_PLACE),
+        kicker=SECTOR,
+        summary=summary(insurer),
+        source=SOURCE,
+    )
 
 
 def _bureau(peer: Any, tables: Mapping[str, pd.DataFrame]) -> Outcome:

@@ -132,6 +132,7 @@ def portfolio_query(offer: Offer) -> Query:
         terms=offer.digest,
         rows=len(offer.products) * len(offer.cells),
         subjects=[f"the season {year}" for year in offer.years],
+        unit="yuan",
         step=offer.step,
     )
 
@@ -158,6 +159,7 @@ def _basis_query(offer: Offer, purpose: str, step: int) -> Query:
         terms=offer.digest,
         rows=len(others) * len(offer.basis_years),
         subjects=[f"the basis of {place}" for place in others],
+        unit="thousandths",
         step=step,
     )
 

@@ -69,14 +69,17 @@ class Query:
         Length of the column.
     subjects : sequence of str
         For each total, what it is an equation about: the answerer's allowance counts by it.
+    unit : str
+        Of the column, such as "yuan".
     step : int
-        To what the totals are rounded, in the column's unit; 0 for exact ones.
+        To what the totals are rounded, in that unit; 0 for exact ones.
     """
 
     purpose: str
     terms: str
     rows: int
     subjects: Sequence[str]
+    unit: str
     step: int
 
 
@@ -200,7 +203,7 @@ def _open(peer: Channel, query: Query, *, learner: str) -> Session:
         "purpose": query.purpose,
         "terms": query.terms,
         "totals": len(query.subjects),
-        "rounded to": query.step,
+        "rounded to": f"{query.step} {query.unit}",
         "suite": "elgamal-ristretto255/1",
     }
     return peer.open(learn=learner, kinds=(), rows=query.rows, parameters=agreed)
@@ -220,10 +223,10 @@ def _read_column(peer: Channel, rows: int, most: int) -> tuple[PublicKey, Encryp
 
 
 def _finish(peer: Channel, query: Query, *, asker: str, answerer: str) -> None:
-    rounded = f"each within {query.step / 2:g} of the truth" if query.step else "exact"
+    rounded = f"each within {query.step / 2:,g} {query.unit} of the truth" if query.step else "exact"
     peer.finish(
         {
-            asker: [f"{len(query.subjects)} totals for its own column ({query.purpose}), {rounded}"],
+            asker: [f"{len(query.subjects)} totals of its own column, {rounded}"],
             answerer: ["nothing: the column came encrypted, and its length was agreed"],
         }
     )
