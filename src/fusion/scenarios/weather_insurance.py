@@ -93,11 +93,15 @@ STATIONS: Mapping[str, tuple[str, float, float]] = {
 }
 GRID = Grid(-90.0, -180.0, 90.0, 180.0, 0.25)
 BASIS_PLACE = "Cambridge"
-DAY_ENDS = "the hour of the station, which the source does not tell"
+DAY_ENDS = "an hour that the source of the record does not tell"
 
 RICE_HEAT = replace(ANHUI_RICE_HEAT, day_ends=DAY_ENDS)
 RAIN_INDEX = Index("rain", (5, 1), (8, 31), "sum")
 _RAIN = "rain-deficit"
+_RAIN_SOURCE = (
+    "Trigger and exit are the 20th and 5th percentile of each cell's own years, as designs of IRI choose them (Zambia "
+    "FISP, 2021)."
+)
 _BUREAU = {
     "stations": ("station", "place", "latitude", "longitude"),
     "weather": ("station", "date", "tmin_c", "tmax_c", "rain_mm"),
@@ -227,7 +231,7 @@ def _design(tables: Mapping[str, pd.DataFrame]) -> Design:
     layer = fit_layer(RAIN_INDEX.seasons(record).values)
     return design(
         record,
-        [RICE_HEAT, Product(_RAIN, RAIN_INDEX, layer, DAY_ENDS, "P20 and P05 of each cell's own years")],
+        [RICE_HEAT, Product(_RAIN, RAIN_INDEX, layer, DAY_ENDS, _RAIN_SOURCE)],
         grid=GRID,
         cells=stations["cell"].to_numpy(),
         places=stations["place"].tolist(),
@@ -323,6 +327,7 @@ def _insurer_outcome(
             "portfolio": described,
             "payout by year": pd.DataFrame({"payout, yuan": paid}, index=pd.Index(offer.years, name="year")),
             "basis risk": risk,
+            "products": pd.DataFrame({"terms": offer.terms}, index=pd.Index(offer.products, name="product")),
             "prices": sheet_table(offer.prices),
             "correlations": sheet_table(offer.correlations),
         },

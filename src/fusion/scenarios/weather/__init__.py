@@ -1,4 +1,5 @@
 """Weather index insurance: grid cells, daily records, index products, burn analysis, basis risk, encrypted books.
 
-Everything but `portfolio` is plain arithmetic on arrays, the same on both sides and in the cleartext twin.
+`grid`, `record`, `indices`, `products`, `burn` and `basis` are plain arithmetic on whole columns. `design` is what the
+bureau computes alone, `offer` what it publishes, and `totals` the one protocol.
 """

@@ -13,6 +13,7 @@ from fusion.scenarios.weather.record import ELEMENTS, MISSING, Hundredths, Recor
 __all__ = ["Index", "Seasons"]
 
 _OPERATORS = ("sum", "mean", "max", "min", "days", "excess")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _BLOCK = 1 << 23  # days in memory at a time
 
 
@@ -30,11 +31,6 @@ class Seasons:
 
     years: npt.NDArray[np.int64]
     values: npt.NDArray[np.float64]
-
-    def between(self, first: int, last: int) -> Seasons:
-        """Return the seasons that end in those years, both included."""
-        chosen = (self.years >= first) & (self.years <= last)
-        return Seasons(self.years[chosen], self.values[chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +71,16 @@ class Index:
                 raise InputError("a window starts and ends on a (month, day) that every year has") from None
         if round(self.threshold * 100) / 100 != self.threshold or self.run < 1:
             raise InputError("a threshold has at most two decimals, and a run a day or more")
+
+    def __str__(self) -> str:
+        unit = ELEMENTS[self.element][0]
+        runs = f" in runs of {self.run} or more" if self.run > 1 else ""
+        measured = {
+            "days": f"days of {self.element} at {self.threshold:g} {unit} or more{runs}",
+            "excess": f"{self.element} above {self.threshold:g} {unit} added up over days{runs}",
+        }.get(self.operator, f"{self.operator} of {self.element} in {unit}")
+        (first, start), (last, end) = self.start, self.end
+        return f"{measured}, {start} {_MONTHS[first - 1]} to {end} {_MONTHS[last - 1]}"
 
     def seasons(self, record: Record) -> Seasons:
         """Compute the index for every season that some cell's record covers.

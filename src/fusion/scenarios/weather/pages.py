@@ -90,10 +90,11 @@ def _prices(insurer: Outcome) -> Section:
         caption="Correlation of yearly payouts of the rain layer. Cells that pay together diversify little.",
     )
     words = (
-        "The bureau publishes this sheet to anybody, rounded to thousandths. Triggers and exits of the rain layer are "
-        "the 20th and 5th percentile of each cell's own years."
+        "The bureau publishes this sheet to anybody: the burn analysis of each product in each cell, over the cell's "
+        "own record, rounded to thousandths."
     )
-    return Section("The bureau's price sheet", [words, chart, heat, _table("Price sheet", prices)])
+    products = Table("Products", insurer.tables["products"])
+    return Section("The bureau's price sheet", [words, products, chart, heat, _table("Price sheet", prices)])
 
 
 def _basis(insurer: Outcome, place: str) -> Section:

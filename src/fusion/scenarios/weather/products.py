@@ -56,6 +56,9 @@ class Steps:
         if not all(0 <= share <= 1 for share in self.shares):
             raise InputError("a step pays a share of the sum insured, 0 to 1")
 
+    def __str__(self) -> str:
+        return ", ".join(f"{share:.0%} from {least:g}" for least, share in zip(self.least, self.shares, strict=True))
+
     def share(self, index: npt.ArrayLike) -> Floats:
         """Return the share of the sum insured that each index value pays; NaN for NaN."""
         values = np.asarray(index, np.float64)
@@ -81,6 +84,11 @@ class Layer:
         object.__setattr__(self, "exit", np.asarray(exit, np.float64))
         if not (np.isfinite(self.trigger).all() and np.isfinite(self.exit).all()) or (self.trigger == self.exit).any():
             raise InputError("a layer has a trigger and another exit, both numbers")
+
+    def __str__(self) -> str:
+        if self.trigger.ndim:
+            return "linearly from each cell's trigger to all at its exit"
+        return f"linearly from {self.trigger:g} to all at {self.exit:g}"
 
     def share(self, index: npt.ArrayLike) -> Floats:
         """Return clip((trigger - index) / (trigger - exit), 0, 1); NaN for NaN."""
@@ -115,9 +123,9 @@ class Product:
 
     @property
     def terms(self) -> str:
-        """The terms in words, for both sides to compare; the trigger and exit of a layer may differ by cell."""
-        pays = repr(self.schedule) if isinstance(self.schedule, Steps) else "a linear layer"
-        return f"{self.index}; pays {pays}; days end at {self.day_ends}"
+        """The terms in words, for both sides to compare."""
+        measured = self.index or "an index of its source"
+        return f"Measures: {measured}. Pays: {self.schedule}. A day ends at {self.day_ends}. {self.source}"
 
     def seasons(self, record: Record) -> Seasons:
         """Return the index by season and cell.
@@ -227,7 +235,7 @@ GUANGZHOU_RAIN = Product(
     schedule=Steps((1.0,), (1.0,)),
     day_ends="20:00 UTC+8",
     source=(
-        "Vegetables in Guangzhou: Guangdong Agricultural Sciences 2020, 47(5), 202005017: a day of 100 mm of rain or "
+        "Vegetables in Guangzhou: Guangdong Agricultural Sciences 2020, issue 5, 202005017: a day of 100 mm of rain or "
         "more. The product's other peril, wind of force 7, is left out: records here have no wind. That such a year "
         "pays the whole sum insured is ours."
     ),

@@ -21,7 +21,7 @@ MISSING = np.iinfo(np.int32).min
 ELEMENTS: Mapping[str, tuple[str, float, float]] = {
     "tmin": ("degrees Celsius", -95.0, 60.0),
     "tmax": ("degrees Celsius", -95.0, 60.0),
-    "rain": ("mm a day", 0.0, 2000.0),
+    "rain": ("mm", 0.0, 2000.0),
 }
 
 

@@ -20,7 +20,9 @@ Threat model
     Semi-honest. An asker who encrypts another column than its own gets totals of that one: with a column that is zero
     but in one row it reads that row's weights to within half a step, and since nothing proves that values keep to their
     bound, it can raise them until the step no longer matters. The answerer's `Allowance` counts every total, so it can
-    do so for few. An answerer who uses other weights changes the totals, and sees nothing of the column.
+    do so for few. An answerer who uses other weights changes the totals. It reads nothing of the column, but if it
+    sends sums that exceed what decryption reaches for some columns and not for others, it learns from the asker's
+    leaving which of them this is: one bit a query.
 Rounds and bytes
     Two flights: 64 (n + 1) bytes there, 64 m back, and less than 1 KiB around them.
 Reference
@@ -105,7 +107,7 @@ def ask(peer: Channel, query: Query, column: npt.ArrayLike) -> Integers:
     PolicyError, PeerAborted
         This side's policy, or the peer's allowance, does not permit the query.
     PeerError
-        An answer of another shape, or totals that no weights make of such a column.
+        An answer of another shape, or with totals beyond what decryption reaches.
     """
     with peer.operation("weather.totals"):
         values, most = np.asarray(column), bound(query.rows)
@@ -145,7 +147,7 @@ def answer(
     weights : (m, n) whole numbers
         0 to 1000.
     allowance : Allowance
-        Asked, and charged, before anything is read or sent.
+        Asked, and charged, before the column is read; a query that fails later stays charged.
     source : callable
         Randomness of the noise.
 
