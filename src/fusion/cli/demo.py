@@ -138,6 +138,7 @@ def _show(
     from rich.table import Table
     from rich.text import Text
 
+    from fusion.report import taught
     from fusion.scenarios.presentation import figure
 
     screen = console()
@@ -151,7 +152,7 @@ def _show(
     screen.print(sizes)
 
     for party, each in played.items():
-        show_learned(party, _learned(party, each))
+        show_learned(party, (f"{names}: {'; '.join(said)}" for names, said in taught(party, each.outcome.steps)))
         for name in scenario.SHOWN:
             if name in each.outcome.tables:
                 screen.print(Text.assemble("\n", (party, "bold"), f" holds {name}"))
@@ -175,14 +176,6 @@ def _show(
     verdict = Text("yes", "bold green") if answer["agrees_with_cleartext"] else Text("no", "bold red")
     words = "\nAgrees with its cleartext twin, one process that sees all tables: "
     screen.print(Text.assemble(words, verdict))
-
-
-def _learned(party: str, played: Played) -> list[str]:
-    """What a party learned; steps that taught it alike stand together."""
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for step in played.outcome.steps:
-        alike.setdefault(tuple(step.receipt.learned.get(party, [])), []).append(step.name)
-    return [f"{', '.join(dict.fromkeys(names))}: {'; '.join(said)}" for said, names in alike.items() if said]
 
 
 def _as_rich(table: pd.DataFrame, width: int) -> RichTable:

@@ -20,6 +20,7 @@ __all__ = [
     "auc",
     "calibration",
     "d2",
+    "d2_gain",
     "deviance",
     "double_lift",
     "gini",
@@ -152,6 +153,46 @@ def d2(
     if not null > 0:
         raise InputError("all labels equal their mean, so there is no deviance to explain")
     return float(1 - _unit_deviance(y, predicted, family, power) @ weight / null)
+
+
+def d2_gain(
+    y: Any,
+    first: Any,
+    second: Any,
+    *,
+    family: str,
+    power: float = 1.5,
+    exposure: Any = None,
+    weight: Any = None,
+    base: float | None = None,
+) -> tuple[float, float]:
+    """How much more of the deviance the second model explains than the first, and the standard error of that.
+
+    Parameters
+    ----------
+    y, first, second : (n,) floats
+        Labels and what either model predicted, of rows that neither was fitted on.
+    exposure, weight, base
+        As for `d2`.
+
+    Notes
+    -----
+    The error is that of a ratio of two sums over independent rows (Cochran: Sampling techniques, 3rd ed., section 6.4);
+    it speaks of the rows, not of the fits.
+    """
+    y, first, second, exposure, weight = _columns(y=y, first=first, second=second, exposure=exposure, weight=weight)
+    exposure, weight = _weights("exposure", exposure), _weights("weight", weight)
+    if len(y) < 2:
+        raise InputError("an error needs at least two rows")
+    if base is None:
+        base = float((weight * y).sum() / (weight * exposure).sum())
+    null = weight * _unit_deviance(y, base * exposure, family, power)
+    less = weight * (_unit_deviance(y, first, family, power) - _unit_deviance(y, second, family, power))
+    if not null.sum() > 0:
+        raise InputError("all labels equal their mean, so there is no deviance to explain")
+    gain = float(less.sum() / null.sum())
+    error = np.sqrt(len(y) / (len(y) - 1) * np.sum((less - gain * null) ** 2)) / null.sum()
+    return gain, float(error)
 
 
 def lorenz(y: Any, score: Any, *, exposure: Any = None) -> pd.DataFrame:

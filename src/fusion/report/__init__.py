@@ -9,7 +9,7 @@ from __future__ import annotations
 from fusion.report import charts
 from fusion.report.content import Chart, Figure, Figures, Part, Report, Section, Table
 from fusion.report.page import render, require, write
-from fusion.report.receipts import Step, learned, receipts, traffic
+from fusion.report.receipts import Step, learned, receipts, taught, traffic
 
 __all__ = [
     "Chart",
@@ -25,6 +25,7 @@ __all__ = [
     "receipts",
     "render",
     "require",
+    "taught",
     "traffic",
     "write",
 ]

@@ -258,6 +258,7 @@ class Canvas:
         return element(
             "svg",
             element("title", words(self.title)),
+            element("rect", width=float(WIDTH), height=self.height, fill="#ffffff"),  # also on a dark page
             *self._parts,
             xmlns="http://www.w3.org/2000/svg",
             viewBox=f"0 0 {WIDTH} {self.height:g}",

@@ -10,7 +10,7 @@ import pandas as pd
 from fusion.channel.transcript import Receipt
 from fusion.report.content import Section, Table
 
-__all__ = ["Step", "learned", "receipts", "traffic"]
+__all__ = ["Step", "learned", "receipts", "taught", "traffic"]
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -27,6 +27,14 @@ class Step(msgspec.Struct, frozen=True):
     receipt: Receipt
 
 
+def taught(party: str, steps: Sequence[Step]) -> list[tuple[str, list[str]]]:
+    """What a party learned: names of steps, and sentences. Steps that taught it alike stand together."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for step in steps:
+        alike.setdefault(tuple(step.receipt.learned.get(party, [])), []).append(step.name)
+    return [(", ".join(dict.fromkeys(names)), list(said)) for said, names in alike.items() if said]
+
+
 def learned(steps: Mapping[str, Sequence[Step]]) -> Section:
     """What each party learned, in the order in which it did.
 
@@ -37,13 +45,9 @@ def learned(steps: Mapping[str, Sequence[Step]]) -> Section:
     """
     tables = []
     for party, own in steps.items():
-        rows = [
-            (step.name if i == 0 else "", sentence)
-            for step in own
-            for i, sentence in enumerate(step.receipt.learned.get(party, []))
-        ]
+        rows = [(names if i == 0 else "", s) for names, said in taught(party, own) for i, s in enumerate(said)]
         tables.append(Table(party, pd.DataFrame(rows, columns=["step", "what it learned"])))
-    words = "Beside its own result. Each party's receipts say so; whatever is not listed stayed where it was."
+    words = "Each party's receipts say what it learned beside its own result. What is not listed stayed where it was."
     return Section("Who learned what", [words, *tables])
 
 
@@ -51,22 +55,23 @@ def traffic(steps: Mapping[str, Sequence[Step]]) -> Section:
     """Sizes, bytes and time of every operation, whoever took part in it, once."""
     rows = []
     for runs in _sessions(steps):
-        one = runs[0][1].receipt
-        sent = [f"{party} {step.receipt.bytes_sent:,}" for party, step in runs]
-        sizes = [f"{party} {size:,}" for party, size in one.sizes.items()]
+        one = runs[0][1]
         rows.append(
             {
-                "step": runs[0][1].name,
-                "operation": one.operation,
-                "rows brought in": ", ".join(sizes),
-                "bytes sent": ", ".join(sent),
+                "step": one.name,
+                "operation": one.receipt.operation,
+                **{f"rows of {party}": one.receipt.sizes.get(party) for party in steps},
+                **{f"bytes from {party}": step.receipt.bytes_sent for party, step in runs},
                 "seconds": max(step.receipt.seconds for _, step in runs),
-                "CPU seconds of all": sum(step.receipt.cpu_seconds for _, step in runs),
+                "CPU seconds of both": sum(step.receipt.cpu_seconds for _, step in runs),
             }
         )
-    table = Table("", pd.DataFrame(rows), formats={"seconds": ".2f", "CPU seconds of all": ".2f"})
+    counted = [f"{what} {party}" for what in ("rows of", "bytes from") for party in steps]
+    columns = ["step", "operation", *counted, "seconds", "CPU seconds of both"]
+    frame = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(counted, "Int64"))
     total = sum(step.receipt.bytes_sent for own in steps.values() for step in own)
     words = f"All parties together sent {total:,} bytes, counted before the encryption of the connection."
+    table = Table("", frame, formats={"seconds": ".2f", "CPU seconds of both": ".2f"})
     return Section("Sizes, bytes and time", [words, table])
 
 

@@ -48,6 +48,8 @@ TOLERANCES: Mapping[str, float] = {
     for label in ("visits", "claims")
     for name, tolerance in (
         ("D2", 1e-4),
+        ("D2 gained", 1e-4),
+        ("its error", 1e-4),
         ("Gini", 1e-4),
         ("relativities", 1e-4),
         ("dispersion", 0.01),

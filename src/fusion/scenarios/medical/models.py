@@ -128,6 +128,10 @@ def _judge(
         bands = metrics.actual_expected(y, values, exposure=exposure, bands=_BANDS)
         outcome.tables[f"{model.label}: bands{who}"] = bands
         outcome.tables[f"{model.label}: Lorenz curve{who}"] = metrics.lorenz(y, values / exposure, exposure=exposure)
+    gain = metrics.d2_gain(
+        y, alone, predicted, family=model.family, power=model.power or 1.5, exposure=exposure, base=rate
+    )
+    outcome.figures |= dict(zip((f"{model.label}: D2 gained", f"{model.label}: its error"), gain, strict=True))
     outcome.tables[f"{model.label}: double lift"] = metrics.double_lift(y, alone, predicted, exposure=exposure, bands=5)
 
 

@@ -103,14 +103,15 @@ _FORMATS = {"relativity": ".3f", "lower": ".3f", "upper": ".3f", "std err": ".4f
 
 
 def _figures(name: str, figures: Mapping[str, float]) -> list[Figure]:
-    shown = []
-    for what, meaning in (("D2", "deviance explained"), ("Gini", "of the ordered Lorenz curve")):
-        both, alone = (figures[f"{name}: {what}{who}"] for who in ("", ", insurer alone"))
-        shown += [
-            Figure(f"{what}, {_BOTH}", f"{both:.3f}", meaning),
-            Figure(f"{what}, {_ALONE}", f"{alone:.3f}", f"the hospital adds {both - alone:+.3f}"),
-        ]
-    return shown
+    alone = {what: figures[f"{name}: {what}, insurer alone"] for what in ("D2", "Gini")}
+    both = {what: figures[f"{name}: {what}"] for what in ("D2", "Gini")}
+    error = f"plus {both['D2'] - alone['D2']:.3f} ± {figures[f'{name}: its error']:.3f}, one standard error"
+    return [
+        Figure(f"D2, {_ALONE}", f"{alone['D2']:.3f}", "of the deviance explained"),
+        Figure(f"D2, {_BOTH}", f"{both['D2']:.3f}", error),
+        Figure(f"Gini, {_ALONE}", f"{alone['Gini']:.3f}", "of the ordered Lorenz curve"),
+        Figure(f"Gini, {_BOTH}", f"{both['Gini']:.3f}", f"plus {both['Gini'] - alone['Gini']:.3f}"),
+    ]
 
 
 def _named(table: pd.DataFrame) -> pd.DataFrame:
