@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -122,6 +123,21 @@ def test_the_bureau_learns_sizes_that_do_not_depend_on_the_book(tables: Tables) 
 
     policies = tables["insurer"]["policies"]
     assert received(policies) == received(policies.head(1))
+
+
+def test_noise_leaves_thousands_of_explanations_where_exact_totals_leave_a_few(tables: Tables) -> None:
+    known = weather._design(tables["bureau"])
+    book = weather._book(tables["insurer"]["policies"], known.offer)
+    shares, half = np.arange(1001), weather.STEP * 1000 // 2
+    for year in (1997, 2009):  # one and two of the insured pairs of product and cell paid
+        total = int(known.payouts[known.offer.years.index(year)] @ book)
+        exact = noisy = 0
+        for a, b in itertools.combinations(book[book > 0].tolist(), 2):
+            explained = shares[:, None] * a + shares * b - total
+            exact += int((explained == 0).sum())
+            noisy += int((np.abs(explained) <= half).sum())
+        assert 1 <= exact < 25
+        assert noisy > 20_000
 
 
 def test_what_is_published_is_coarse(tables: Tables) -> None:

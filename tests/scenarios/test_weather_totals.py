@@ -54,6 +54,13 @@ def test_the_largest_of_everything_fits() -> None:
     assert largest.tolist() == [2 * 1000 * bound(2) + 500_000]
 
 
+def test_a_region_of_ten_thousand_rows_is_exact() -> None:
+    random = np.random.default_rng(11)
+    query = replace(QUERY, rows=10_000, subjects=[str(year) for year in range(30)])
+    weights, column = random.integers(0, 1001, (30, 10_000)), random.integers(0, bound(10_000), 10_000)
+    assert (play(query, column, weights) == weights @ column).all()
+
+
 def test_noise_is_within_half_a_step_uniform_and_the_only_error() -> None:
     draws = rounding_noise(100_000, 10)
     assert (draws.min(), draws.max()) == (-5000, 5000)

@@ -115,8 +115,8 @@ def _basis(insurer: Outcome, place: str) -> Section:
         write=_percent,
     )
     words = (
-        f"Suppose all places are settled on the index of {place}. The insurer's losses reached the bureau encrypted, the "
-        "bureau's payouts stayed home, and two sums a place came back."
+        f"Suppose all places are settled on the index of {place}. The insurer's losses reached the bureau encrypted, "
+        "the bureau's payouts stayed home, and two sums a place came back."
     )
     return Section("Basis risk", [words, apart, wrong, _table("Basis risk", risk)])
 
