@@ -286,7 +286,10 @@ def test_weather_that_cannot_be_used(tables: Tables, change: Callable[[Tables], 
         weather._design(change(tables["bureau"]))
 
 
-def test_another_grid_over_there_is_a_mismatch(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "change", [{"grid": "another"}, {"products": ["rain-deficit", "rice-heat"]}], ids=["grid", "products"]
+)
+def test_another_grid_or_product_over_there_is_a_mismatch(tables: Tables, change: dict[str, Any]) -> None:
     known = weather._design(tables["bureau"])
 
     def bureau(peer: Any) -> None:
@@ -294,7 +297,23 @@ def test_another_grid_over_there_is_a_mismatch(tables: Tables, monkeypatch: pyte
 
         from fusion.scenarios.weather.offer import publish
 
-        publish(peer, msgspec.structs.replace(known.offer, grid="another"))
+        publish(peer, msgspec.structs.replace(known.offer, **change))
 
-    with pytest.raises(MismatchError, match="grid"):
+    with pytest.raises(MismatchError, match=next(iter(change))):
         fusion.simulate(bureau=bureau, insurer=lambda peer: weather.run(peer, tables["insurer"], "insurer"))
+
+
+def test_stations_share_no_cell_and_the_index_is_one_of_them(tables: Tables) -> None:
+    stations = tables["bureau"]["stations"]
+    beside = stations.assign(latitude=stations["latitude"].iloc[0], longitude=stations["longitude"].iloc[0])
+    with pytest.raises(InputError, match="one station a cell"):
+        weather._design({**tables["bureau"], "stations": beside})
+    elsewhere = stations.assign(place=stations["place"].str.upper())
+    with pytest.raises(InputError, match="none of those offered"):
+        weather._design({**tables["bureau"], "stations": elsewhere})
+
+
+def test_losses_of_nothing_say_so(tables: Tables) -> None:
+    losses = tables["insurer"]["losses"].assign(lost=0.0)
+    with pytest.raises(InputError, match="needs some"):
+        played({"bureau": tables["bureau"], "insurer": {**tables["insurer"], "losses": losses}})

@@ -175,7 +175,7 @@ def test_weights_that_cannot_be_answered_with() -> None:
     for weights in (WEIGHTS[:2], WEIGHTS / 1, WEIGHTS + 1, -WEIGHTS):
         with pytest.raises(InputError, match="weights are"):
             play(weights=weights)
-    with pytest.raises(InputError, match="a step of at most"):
+    with pytest.raises(InputError, match="a step is at most"):
         play(replace(QUERY, step=10**9))
     with pytest.raises(InputError, match="rows"):
         bound(0)

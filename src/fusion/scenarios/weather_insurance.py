@@ -31,7 +31,7 @@ from fusion.scenarios.weather.grid import Grid
 from fusion.scenarios.weather.indices import Index
 from fusion.scenarios.weather.offer import Offer, publish, read
 from fusion.scenarios.weather.pages import sections, summary
-from fusion.scenarios.weather.products import ANHUI_RICE_HEAT, THOUSAND, Product, fit_layer, thousandths
+from fusion.scenarios.weather.products import ANHUI_RICE_HEAT, THOUSAND, Layer, Product, fit_layer, thousandths
 from fusion.scenarios.weather.record import Record
 from fusion.scenarios.weather.totals import answer, ask
 
@@ -70,14 +70,15 @@ _MEAN, _DEVIATION, _ONE_IN_10, _WORST = (
     "worst year, yuan",
 )
 _MEASURES = ("correlation", "rmse", "false negatives", "false positives")
+_NEAREST = " of the nearest place"
 TOLERANCES: Mapping[str, float] = {
     # A yearly payout below half a step counts as none, so each is off by a step at most; a mean and a quantile then
     # are, too, and a standard deviation of n years by sqrt(n / (n - 1)) steps.
     **dict.fromkeys((_MEAN, _ONE_IN_10, _WORST), float(STEP)),
     _DEVIATION: 1.03 * STEP,
     "burn rate": 0.001,
-    "correlation in Suffolk": 0.005,
-    "rmse in Suffolk": 0.005,
+    f"correlation{_NEAREST}": 0.005,
+    f"rmse{_NEAREST}": 0.005,
 }
 SHOWN: tuple[str, ...] = ("portfolio", "basis risk")
 
@@ -204,8 +205,12 @@ def _bureau(peer: Any, tables: Mapping[str, pd.DataFrame]) -> Outcome:
 def _insurer(peer: Any, tables: Mapping[str, pd.DataFrame]) -> Outcome:
     _need(tables, _INSURER)
     offer = read(peer)
-    if offer.grid != str(GRID):
-        raise MismatchError("grid", str(GRID), offer.grid)
+    for field, ours, theirs in (
+        ("grid", str(GRID), offer.grid),
+        ("products", _products(), dict(zip(offer.products, offer.terms, strict=True))),
+    ):
+        if ours != theirs:
+            raise MismatchError(field, ours, theirs)
     steps = Outcome()
     steps.step("publish cells, products and prices", peer)
     book, lost = _book(tables["policies"], offer), _lost(tables["losses"], offer)
@@ -221,6 +226,16 @@ def _insurer(peer: Any, tables: Mapping[str, pd.DataFrame]) -> Outcome:
     return outcome
 
 
+def _products() -> dict[str, str]:
+    """Terms of the products by name, as both sides know them from their contract."""
+    of_each_cell = Layer(np.ones(1), np.zeros(1))
+    return {product.name: product.terms for product in (RICE_HEAT, _rain_deficit(of_each_cell))}
+
+
+def _rain_deficit(layer: Layer) -> Product:
+    return Product(_RAIN, RAIN_INDEX, layer, DAY_ENDS, _RAIN_SOURCE)
+
+
 def _design(tables: Mapping[str, pd.DataFrame]) -> Design:
     """Everything the bureau computes alone."""
     _need(tables, _BUREAU)
@@ -231,7 +246,7 @@ def _design(tables: Mapping[str, pd.DataFrame]) -> Design:
     layer = fit_layer(RAIN_INDEX.seasons(record).values)
     return design(
         record,
-        [RICE_HEAT, Product(_RAIN, RAIN_INDEX, layer, DAY_ENDS, _RAIN_SOURCE)],
+        [RICE_HEAT, _rain_deficit(layer)],
         grid=GRID,
         cells=stations["cell"].to_numpy(),
         places=stations["place"].tolist(),
@@ -272,6 +287,8 @@ def _lost(losses: pd.DataFrame, offer: Offer) -> Integers:
         raise InputError("losses are shares of the sum insured, 0 to 1; leave out years that are not known")
     lost = np.zeros((len(offer.basis_years), len(places)), np.int64)
     lost[years, columns] = thousandths(losses["lost"].to_numpy())
+    if not lost.any():
+        raise InputError("the losses hold no loss above half a thousandth; basis risk needs some")
     return lost
 
 
@@ -311,7 +328,7 @@ def _insurer_outcome(
     insured = int(policies["sum_insured"].sum())
     described = burn(paid[:, None], insured, names=["portfolio"])
     risk = _basis_risk(offer, lost, together, both)
-    own, suffolk = described.iloc[0].to_dict(), risk.loc["Suffolk"].to_dict()
+    own, nearest = described.iloc[0].to_dict(), risk.iloc[0].to_dict()
     return Outcome(
         figures={
             "policies": len(policies),
@@ -321,7 +338,7 @@ def _insurer_outcome(
             _ONE_IN_10: own["1 in 10 years"] * insured,
             _WORST: own["worst year"] * insured,
             "burn rate": own["burn rate"],
-            **{f"{measure} in Suffolk": suffolk[measure] for measure in _MEASURES},
+            **{measure + _NEAREST: nearest[measure] for measure in _MEASURES},
         },
         tables={
             "portfolio": described,

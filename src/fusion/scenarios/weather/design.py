@@ -85,8 +85,12 @@ def design(
     Raises
     ------
     InputError
-        Fewer seasons in common.
+        Fewer seasons in common, two places in one cell, or a basis place that is none of them.
     """
+    if len(set(cells.tolist())) != len(cells) or len(set(places)) != len(cells):
+        raise InputError("each cell has one place with one name; keep one station a cell, or take a finer grid")
+    if basis_place not in places:
+        raise InputError("the place whose index is compared is none of those offered; choose one of them")
     seasons = [product.seasons(record) for product in products]
     shares = [product.schedule.share(each.values) for product, each in zip(products, seasons, strict=True)]
     tables = [pd.DataFrame(share, each.years) for share, each in zip(shares, seasons, strict=True)]

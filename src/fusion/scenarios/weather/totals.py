@@ -166,11 +166,9 @@ def answer(
             raise InputError("weights are whole numbers, a row for each total and a column for each row of the query")
         if (matrix < 0).any() or (matrix > THOUSAND).any():
             raise InputError(f"weights are thousandths, 0 to {THOUSAND}")
+        if query.step * THOUSAND // 2 > most:
+            raise InputError(f"with {query.rows} rows a step is at most {2 * most // THOUSAND}; take a smaller one")
         noise = rounding_noise(len(matrix), query.step, source)
-        if (np.abs(noise) > most).any():
-            raise InputError(
-                f"a step of at most {2 * most // THOUSAND} goes with {query.rows} rows; take a smaller one"
-            )
         _open(peer, query, learner=peer.peer)
         allowance.take(peer.peer, query.subjects)
         peer.phase(f"waiting for the column of {peer.peer}")
