@@ -41,7 +41,7 @@ def test_the_counts_in_the_text(twin):
     members, fitted = figures["members"], figures["members to fit on"]
     assert f"{members:,.0f} people are found" in PAGE
     assert f"**Judge both** on {members - fitted:.0f} of the people" in PAGE
-    assert f"Visits scatter {figures['visits: dispersion']:.1f} times" in PAGE
+    assert f"Visits scatter {figures['visits: dispersion, insurer alone']:.1f} times" in PAGE
 
 
 @pytest.mark.parametrize("name", PICTURES)

@@ -173,6 +173,8 @@ def _show(
     screen.print(f"\nIt took {answer['seconds']:.1f} seconds on the {answer['kernel']} kernel.")
     if "report" in answer:
         screen.print(Text(f"The report is in {answer['report']}"))
+    else:
+        screen.print(f"For a page with charts, add --report {answer['scenario']}.html")
     verdict = Text("yes", "bold green") if answer["agrees_with_cleartext"] else Text("no", "bold red")
     words = "\nAgrees with its cleartext twin, one process that sees all tables: "
     screen.print(Text.assemble(words, verdict))

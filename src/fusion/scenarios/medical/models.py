@@ -3,6 +3,10 @@
 The insurer holds the labels: visits (Poisson, log of the years insured as offset) and claims (Tweedie of power 1.5,
 which takes the many zeros and the long tail of costs together). Models are fitted on some people and judged on the
 others; which is which both sides have agreed on.
+
+Visits scatter more than a Poisson variable does. The insurer weighs every row by one over the dispersion of the model
+of its own columns: that leaves the coefficients alone and gives both sides the errors of a quasi-Poisson model
+(McCullagh, Nelder: Generalized Linear Models, 2nd ed., section 6.2.3), without a word more between them.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from fusion.learning.ideal import GLM
 from fusion.report.drawing import number
 from fusion.scenarios.outcome import Outcome
 
-__all__ = ["HOSPITAL", "MODELS", "PERSON", "PLAN", "QUANTILE", "Model", "hospital", "ideal", "insurer"]
+__all__ = ["HOSPITAL", "MODELS", "PERSON", "PLAN", "Model", "hospital", "ideal", "insurer"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,7 +35,7 @@ HOSPITAL = ["physlm", "disea", "hlthg", "hlthf", "hlthp", "mhi"]
 _INSURER = [*PLAN, *PERSON]
 
 _BANDS = 10
-QUANTILE = 1.959963984540054  # of the standard normal distribution, at 0.975
+_QUANTILE = 1.959963984540054  # of the standard normal distribution, at 0.975
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +62,14 @@ def insurer(peer: Channel, rows: pd.DataFrame, fitting: npt.NDArray[np.bool_], o
     """The insurer's side of every model; ``fitting`` marks the rows to fit on, the others are for judging."""
     train, test = rows[fitting], rows[~fitting]
     for model in MODELS:
+        alone, weight = _alone(model, train, test, outcome)
         half = model.estimator()
-        half.fit(peer, train[_INSURER], train[model.label], exposure=train["exposure"])
+        half.fit(peer, train[_INSURER], train[model.label], exposure=train["exposure"], weight=weight)
         outcome.step(f"fit {model.label}", peer)
         predicted = half.predict(peer, test[_INSURER], exposure=test["exposure"])
         outcome.step(f"predict {model.label}", peer)
         assert predicted is not None  # noqa: S101 - the label party gets them
-        _judge(outcome, model, train, test, predicted, half.facts)
+        _judge(outcome, model, train, test, predicted, alone)
         _hold(outcome, model, half, train[_INSURER])
 
 
@@ -86,40 +91,40 @@ def ideal(rows: Mapping[str, pd.DataFrame], fitting: npt.NDArray[np.bool_], outc
     columns = {"hospital": HOSPITAL, "insurer": _INSURER}
     own = train["insurer"]
     for model in MODELS:
+        alone, weight = _alone(model, own, test["insurer"], outcomes["insurer"])
         pooled = GLM(model.family, power=model.power)
         parts = {party: train[party][names] for party, names in columns.items()}
-        pooled.fit(parts, own[model.label], label="insurer", exposure=own["exposure"])
+        pooled.fit(parts, own[model.label], label="insurer", exposure=own["exposure"], weight=weight)
         unseen = {party: test[party][names] for party, names in columns.items()}
         predicted = pooled.predict(unseen, exposure=test["insurer"]["exposure"])
-        _judge(outcomes["insurer"], model, own, test["insurer"], predicted, pooled.facts)
+        _judge(outcomes["insurer"], model, own, test["insurer"], predicted, alone)
         for party, names in columns.items():
             _hold(outcomes[party], model, pooled.parties[party], train[party][names])
 
 
-def _alone(model: Model, train: pd.DataFrame, test: pd.DataFrame) -> Floats:
-    """What the insurer predicts from its own columns, which need nobody else: two parts of one table."""
+def _alone(model: Model, train: pd.DataFrame, test: pd.DataFrame, outcome: Outcome) -> tuple[Floats, Floats | None]:
+    """What the insurer predicts from its own columns, which need nobody else, and how it weighs rows from then on."""
 
     def parts(rows: pd.DataFrame) -> dict[str, Any]:
-        return {"plan": rows[PLAN], "person": rows[PERSON]}
+        return {"plan": rows[PLAN], "person": rows[PERSON]}  # two parts of one table
 
     alone = GLM(model.family, power=model.power)
     alone.fit(parts(train), train[model.label], label="person", exposure=train["exposure"])
-    return alone.predict(parts(test), exposure=test["exposure"])
+    weight = None
+    if model.family == "poisson":
+        facts = alone.facts
+        dispersion = facts["Pearson chi2"] / (facts["rows"] - facts["columns"])
+        outcome.figures[f"{model.label}: dispersion, insurer alone"] = dispersion
+        weight = np.full(len(train), 1 / dispersion)
+    return alone.predict(parts(test), exposure=test["exposure"]), weight
 
 
 def _judge(
-    outcome: Outcome,
-    model: Model,
-    train: pd.DataFrame,
-    test: pd.DataFrame,
-    predicted: Floats,
-    facts: Mapping[str, float],
+    outcome: Outcome, model: Model, train: pd.DataFrame, test: pd.DataFrame, predicted: Floats, alone: Floats
 ) -> None:
     """Figures and bands by the rows that were not fitted on, beside those of the insurer alone."""
-    outcome.figures[f"{model.label}: dispersion"] = facts["Pearson chi2"] / (facts["rows"] - facts["columns"])
     y, exposure = test[model.label].to_numpy(dtype=float), test["exposure"].to_numpy(dtype=float)
     rate = float(train[model.label].sum() / train["exposure"].sum())
-    alone = _alone(model, train, test)
     for who, values in (("", predicted), (", insurer alone", alone)):
         outcome.figures[f"{model.label}: D2{who}"] = metrics.d2(
             y, values, family=model.family, power=model.power or 1.5, exposure=exposure, base=rate
@@ -153,8 +158,8 @@ def _relativities(coefficients: pd.DataFrame, columns: pd.DataFrame) -> pd.DataF
     return pd.DataFrame(
         {
             "relativity": np.exp(own["coef"] * step),
-            "lower": np.exp((own["coef"] - QUANTILE * own["std err"]) * step),
-            "upper": np.exp((own["coef"] + QUANTILE * own["std err"]) * step),
+            "lower": np.exp((own["coef"] - _QUANTILE * own["std err"]) * step),
+            "upper": np.exp((own["coef"] + _QUANTILE * own["std err"]) * step),
             "of": pd.Series(units),
             "std err": own["std err"] * step,
             "p": own["P>|z|"],

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
 from fusion.report import Chart, Figure, Figures, Part, Report, Section, Table, charts
-from fusion.scenarios.medical.models import MODELS, QUANTILE, Model
+from fusion.scenarios.medical.models import MODELS, Model
 from fusion.scenarios.outcome import Outcome
 
 __all__ = ["present"]
@@ -71,32 +69,22 @@ def _model(model: Model, outcomes: Mapping[str, Outcome]) -> Section:
         f"A {model.family.capitalize()} regression{power} with log link, the years insured as exposure. It is the fit "
         "of the pooled columns; nothing is approximated. Each side holds the coefficients of its own columns."
     )
-    relativities = {party: outcomes[party].tables[f"{name}: relativities"] for party in outcomes}
-    scatter = insurer.figures[f"{name}: dispersion"]
     if model.family == "poisson":
+        dispersion = insurer.figures[f"{name}: dispersion, insurer alone"]
         words += (
-            f" Visits scatter more than a Poisson variable does, by a factor of {scatter:.1f} in the variance (by "
-            "Pearson's chi squared, which the insurer alone learns). The errors shown here are widened by its root."
+            f" Visits scatter more than a Poisson variable does, by a factor of {dispersion:.1f} in the variance under "
+            "the insurer's own model. It weighs every row by one over that, which gives both sides the errors of a "
+            "quasi-Poisson model."
         )
-        relativities = {party: _widened(table, math.sqrt(scatter)) for party, table in relativities.items()}
+    relativities = {party: outcomes[party].tables[f"{name}: relativities"] for party in outcomes}
     judged = f"How well it predicts the people that it was not fitted on, beside a model of the {_ALONE}:"
     parts: list[Part] = [words, _forest(name, relativities), judged, Figures(_figures(name, insurer.figures))]
     parts += _quality(model, insurer.tables)
     for party, table in relativities.items():
         parts.append(Table(f"Relativities of the {party}'s columns", _named(table), formats=_FORMATS, collapsed=True))
         units = outcomes[party].tables[f"{name}: coefficients"].drop(columns="relativity")
-        parts.append(Table(f"Coefficients of the {party}'s columns, per unit, as fitted", units, collapsed=True))
+        parts.append(Table(f"Coefficients of the {party}'s columns, per unit", units, collapsed=True))
     return Section({"visits": "How often: visits to a physician", "claims": "How much: claims"}[name], parts)
-
-
-def _widened(table: pd.DataFrame, factor: float) -> pd.DataFrame:
-    """Relativities with errors that are so many times as large."""
-    error = factor * table["std err"]
-    middle = np.log(table["relativity"])
-    wide = table.assign(lower=np.exp(middle - QUANTILE * error), upper=np.exp(middle + QUANTILE * error))
-    wide["std err"] = error
-    wide["p"] = [math.erfc(abs(z) / math.sqrt(2)) for z in middle / error]
-    return wide
 
 
 _FORMATS = {"relativity": ".3f", "lower": ".3f", "upper": ".3f", "std err": ".4f", "p": ".4f"}
