@@ -86,7 +86,8 @@ def _prices(insurer: Outcome) -> Section:
     )
     heat = charts.heat(
         "Do cells pay in the same years?",
-        insurer.tables["correlations"],
+        _numbered(insurer.tables["correlations"]),
+        x="cells by their numbers at the left",
         caption="Correlation of yearly payouts of the rain layer. Cells that pay together diversify little.",
     )
     words = (
@@ -119,6 +120,13 @@ def _basis(insurer: Outcome, place: str) -> Section:
         "the bureau's payouts stayed home, and two sums a place came back."
     )
     return Section("Basis risk", [words, apart, wrong, _table("Basis risk", risk)])
+
+
+def _numbered(square: pd.DataFrame) -> pd.DataFrame:
+    """Rows by number and name, columns by number: names would not fit below narrow columns."""
+    numbers = [str(number + 1) for number in range(len(square))]
+    named = [f"{number}  {name}" for number, name in zip(numbers, square.index, strict=True)]
+    return square.set_axis(named, axis=0).set_axis(numbers, axis=1)
 
 
 def _seen(step: int) -> Section:
