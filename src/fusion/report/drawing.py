@@ -211,7 +211,7 @@ class Canvas:
         widest = max((text_width(text, 12) for text in names), default=0.0)
         deeper = 0.0
         if widest + 6 > width and widest > _SHORT:
-            every = math.ceil(16 / width)
+            every = math.ceil(26 / width)  # lines of text stand half of that apart
             room = min(_LONGEST, (middles[0] - 4) / _COS)  # the first one ends above the left edge
             shown = [_shortened(text, room) for text in names]
             for middle, text in list(zip(middles, shown, strict=True))[::every]:
