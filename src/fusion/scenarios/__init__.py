@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMES", "Scenario", "Tables", "load"]
 
-_MODULES = {"medical-insurance": "fusion.scenarios.medical_insurance"}
+_MODULES = {
+    "medical-insurance": "fusion.scenarios.medical_insurance",
+    "weather-insurance": "fusion.scenarios.weather_insurance",
+}
 
 NAMES = tuple(_MODULES)
 
