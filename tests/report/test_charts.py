@@ -177,6 +177,14 @@ def test_constant_empty_and_missing_values_are_drawn():
     assert charts.bars("t", pd.DataFrame({"a": [np.nan]})).svg
 
 
+def test_numbers_of_curves_with_their_own_x_stand_side_by_side():
+    curves = {"a": pd.Series([0.0, 1.0], index=[0, 1]), "b": pd.Series([0.0, 2.0, 3.0], index=[0, 1, 2])}
+    frame = charts.lines("t", curves, x="share").table.frame
+    assert list(frame.columns) == ["share (a)", "a", "share (b)", "b"]
+    assert frame["a"].isna().tolist() == [False, False, True]
+    assert frame["share (b)"].tolist() == [0, 1, 2]
+
+
 def test_whiskers_reach_from_end_to_end():
     frame = pd.DataFrame({"e": [1.0], "low": [0.5], "high": [2.0]}, index=["a"])
     chart = charts.intervals("t", {"g": frame}, log=True, reference=1.0)
