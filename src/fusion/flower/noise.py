@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from dataclasses import dataclass
@@ -92,8 +93,13 @@ class Noise:
         if self.delta is None:
             return parts * rounds / self.epsilon
         # an update and each metric have a length of 1, and so has every round
-        one = gaussian_scale(sensitivity=_UNIT, epsilon=self.epsilon, delta=self.delta) / _UNIT
-        return one * math.sqrt(parts * rounds) * (1 + 2.0**-30)
+        return _scale_for_one(self.epsilon, self.delta) * math.sqrt(parts * rounds) * (1 + 2.0**-30)
+
+
+@functools.lru_cache(maxsize=64)
+def _scale_for_one(epsilon: float, delta: float) -> float:
+    """The standard deviation for one release of length 1; found by a search, that no round needs to repeat."""
+    return gaussian_scale(sensitivity=_UNIT, epsilon=epsilon, delta=delta) / _UNIT
 
 
 @dataclass(frozen=True, slots=True)
