@@ -56,15 +56,16 @@ class SecureFedAvg(Strategy):
 
     Outputs: the server has the sums. Clients have the next model.
 
-    Leakage: to the server, who took part in each round, and the sums over at least ``threshold`` of the clients: the
-    sum of the weights too. To clients, the models.
+    Leakage: to the server, who took part in each round, who refused and why, and the sums over at least ``threshold``
+    of the clients: the sum of the weights too. To clients, the models.
 
     Threat model: as `fusion.aggregation.secure_sum` with a server, which may deviate and work with ``colluding``
     clients. It still chooses the models, and may train on the same one again with other clients. Whoever sends the
     clients their code sees everything, if that code says so.
 
     Rounds and bytes: two flights before the first round, then two flights a round, two more where clients evaluate. A
-    vector has 4 bytes for each value of the model.
+    client sends 4 bytes for each value of the model and some 100 n in a round; before, 64 + 66 n bytes for each round
+    of the run, and receives 64 n + 66 n of them.
 
     Reference: K. Bonawitz and others, "Practical Secure Aggregation for Privacy-Preserving Machine Learning" (CCS
     2017), with the changes that `fusion.aggregation.masked` states. B. McMahan and others, "Communication-Efficient
