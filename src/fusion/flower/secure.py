@@ -25,6 +25,7 @@ from fusion.flower.terms import Terms
 __all__ = ["SecureFedAvg"]
 
 T = TypeVar("T")
+_COARSE = 1e-5
 
 
 class SecureFedAvg(Strategy):
@@ -208,6 +209,7 @@ class _Run:
             parameters = terms.parameters(
                 list(self._clients), lane=lane, values=values, rounds=self._rounds, about=about
             )
+            terms.plan(parameters)  # more noise than these sums hold is refused before anybody is asked
             self._servers[lane] = Server(parameters)
         asked = wire.config(
             step="keys",
@@ -270,7 +272,12 @@ class _Run:
         plan = self._terms.plan(server.parameters)
         if plan.amount is not None and plan.amount.noise.by == "server":
             total += plan.amount.share(total.size)
-        return updates.decoded(self._terms, plan, lane, len(included), total), included
+        mean = updates.decoded(self._terms, plan, lane, len(included), total)
+        # half a step for each client, in parts of a bound
+        off = 0.5 * len(included) * (self._terms.max_examples or 1) / mean.weight / plan.steps
+        if off > _COARSE:
+            log(WARNING, "averages are good to %.1g of their bounds only; state a smaller max_examples", off)
+        return mean, included
 
     def _introduce(self, node: int, found: dict[str, Any]) -> None:
         """Take a node for the client whose identity has signed its keys."""
