@@ -193,6 +193,18 @@ def test_a_strategy_serves_one_run_after_the_other(federation: Federation) -> No
     same(first.arrays, second.arrays)
 
 
+def test_runs_of_one_series_share_a_context(federation: Federation) -> None:
+    strategy = SecureFedAvg(TRAIN, federation.clients)
+    first = federation.grid(app(TRAIN))
+    run(first, strategy, rounds=1)
+    second = federation.grid(app(TRAIN), run_id=2)
+    for node, context in second.contexts.items():
+        context.state = first.contexts[node].state
+    run(second, strategy, rounds=1)
+    assert len(strategy.included[1]) == 4
+    assert not second.refusals
+
+
 def test_configure_without_start_is_refused(federation: Federation) -> None:
     with pytest.raises(InputError, match="start"):
         SecureFedAvg(TRAIN, federation.clients).configure_train(1, initial(), None, None)

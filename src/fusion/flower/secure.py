@@ -65,7 +65,7 @@ class SecureFedAvg(Strategy):
     clients their code sees everything, if that code says so.
 
     Rounds and bytes: two flights before the first round, then two flights a round, two more where clients evaluate. A
-    client sends 4 bytes for each value of the model and some 100 n in a round; before, 64 + 66 n bytes for each round
+    client sends 4 bytes for each value of the model and some 130 n in a round; before, 64 + 66 n bytes for each round
     of the run, and receives 64 n + 66 n of them.
 
     Reference: K. Bonawitz and others, "Practical Secure Aggregation for Privacy-Preserving Machine Learning" (CCS
