@@ -1,0 +1,103 @@
+"""What an encrypted sum is, before anything is drawn: who, how many of them at least, and how many values."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from fusion.aggregation.joint.fields import FIELD_BITS, rows_of
+from fusion.aggregation.masked.messages import Hash, encode
+from fusion.crypto import rlwe
+from fusion.crypto.rlwe.plan import total_parameters
+from fusion.errors import InputError
+
+__all__ = ["MAX_CLIENTS", "MAX_ROUNDS", "Parameters"]
+
+MAX_CLIENTS = 1024
+MAX_ROUNDS = 1024
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True):
+    """Equal for all clients and the server; every key and signature is bound to them.
+
+    Attributes
+    ----------
+    clients : tuple of str
+        Everybody who has a share of the key, in order of names.
+    least : int
+        A sum of fewer updates is not opened.
+    size : int
+        Values in a vector.
+    rounds : int
+        How many sums the key serves.
+    run : bytes
+        32 that name the run, new for each.
+    """
+
+    clients: tuple[str, ...]
+    least: int
+    size: int
+    rounds: int
+    run: Hash
+
+    def __post_init__(self) -> None:
+        # however they came about, by `choose` or out of a message: what does not protect is not made
+        n = len(self.clients)
+        if not 2 <= n <= MAX_CLIENTS or len(set(self.clients)) != n or list(self.clients) != sorted(self.clients):
+            raise InputError(f"an encrypted sum has 2 to {MAX_CLIENTS} clients of different names, in their order")
+        if not 2 <= self.least <= n:
+            raise InputError(f"least={self.least} does not protect {n} clients; take 2 to {n}")
+        if not 1 <= self.size < 1 << 40 or not 1 <= self.rounds <= MAX_ROUNDS or len(self.run) != 32:
+            raise InputError(f"an encrypted sum has a value or more, 1 to {MAX_ROUNDS} rounds, and a name of 32 bytes")
+        _ = self.lattice
+
+    @classmethod
+    def choose(
+        cls,
+        clients: Sequence[str],
+        *,
+        size: int,
+        run: bytes,
+        least: int | None = None,
+        rounds: int = 1,
+        allow_two: bool = False,
+    ) -> Parameters:
+        """Parameters that hold what they promise, or `InputError`; ``least`` is more than half unless given."""
+        names = tuple(sorted(clients))
+        if least is None:
+            least = max(len(names) // 2 + 1, 2 if allow_two else 3)
+        chosen = cls(clients=names, least=least, size=size, rounds=rounds, run=run)
+        if least < 3 and not allow_two:
+            raise InputError(
+                "a sum over two parties tells each the other's value; take least=3 or more, or pass allow_two=True"
+            )
+        return chosen
+
+    @property
+    def lattice(self) -> rlwe.Parameters:
+        """Those of the encryption."""
+        return _lattice(len(self.clients), self.size, self.rounds)
+
+    @property
+    def rows(self) -> int:
+        """Ciphertexts in an update."""
+        return rows_of(self.size, self.lattice.degree)
+
+    @property
+    def limit(self) -> int:
+        """The largest magnitude of a value, as a whole number: the sum of all stays in its field."""
+        return ((1 << FIELD_BITS - 1) - 1) // len(self.clients)
+
+    @property
+    def digest(self) -> bytes:
+        """32 bytes that stand for all of it."""
+        return hashlib.sha256(b"fusion/joint/parameters/1" + self.lattice.id + encode(self)).digest()
+
+
+@functools.lru_cache(maxsize=64)
+def _lattice(clients: int, size: int, rounds: int) -> rlwe.Parameters:
+    # every degree is at least 4096: no fewer rows than these, whatever the degree
+    return total_parameters(2 * FIELD_BITS, parties=clients, openings=rounds * rows_of(size, 4096))

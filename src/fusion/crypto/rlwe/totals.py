@@ -1,0 +1,146 @@
+"""Sums under a shared key, with no more on the wire than it takes to open them.
+
+A share meets c1 alone. c0 is added to what the shares made of c1, and then rounded to a message: so c0 travels as words
+of few bits, and a part of a decryption too. Of a ciphertext of 8192 messages of 50 bits that leaves 207 bits a
+coefficient instead of 300, and a holder of a share needs c1 only. Correctness, in fractions of q, for T terms and N
+parties, words of w bits and an f-bit flooding::
+
+    noise + N 2^(f-1)       at most q/(4t)            of the ciphertexts and of what floods them
+    (T + N) / 2^(w+1)       at most 1/(8t)            each word is off by a half
+    N / 2^65                                          parts are rounded to 64 bits before
+    -------------------
+    together below 1/(2t): the nearest message is the right one
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from fusion.crypto.random import Source
+from fusion.crypto.rlwe._streams import draw_seed, stream_key, transformed, wipe
+from fusion.crypto.rlwe.joint import Share
+from fusion.crypto.rlwe.keys import PublicKey
+from fusion.crypto.rlwe.plaintexts import Messages, residues
+from fusion.crypto.rlwe.plan import WORD_BITS, Parameters
+from fusion.errors import PeerError
+from fusion.kernels import ntt
+from fusion.kernels import rlwe as kernel
+from fusion.kernels.ntt import Words
+
+__all__ = ["encrypt_summand", "open_total", "part_of_total", "second_halves", "total_bits"]
+
+
+def total_bits(parameters: Parameters) -> int:
+    """Bits of a word: of c0, and of a part."""
+    return parameters.plain_modulus.bit_length() - 1 + (2 * parameters.parties - 1).bit_length() + 2
+
+
+def encrypt_summand(
+    public: PublicKey, messages: Messages, *, source: Source = os.urandom, threads: int | None = None
+) -> tuple[Words, Words]:
+    """Encrypt polynomials for one sum.
+
+    Parameters and errors are those of `PublicKey.encrypt`.
+
+    Returns
+    -------
+    c0 : (rows, n) uint64
+        Words of `total_bits`.
+    c1 : (rows, limbs, n) uint64
+        Transformed. It depends on the source alone, not on the messages.
+    """
+    p, seed = public.parameters, draw_seed(source)
+    plain = residues(p, messages)
+    u, c1 = _second_halves(public, len(plain), seed, threads)
+    c0 = ntt.multiply(p.ring, u, public.b, threads=threads)
+    ntt.inverse(p.ring, c0, threads=threads)
+    errors = kernel.error(p.degree, stream_key(b"first error", seed), len(plain), threads=threads)
+    e0 = kernel.encode(p.ring, p.scale, plain, errors, threads=threads)
+    ntt.add(p.ring, c0, e0, out=c0, threads=threads)
+    words = kernel.switch(p.ring, _scale(p), c0, threads=threads)
+    wipe(u, errors, e0)
+    return words, c1
+
+
+def second_halves(public: PublicKey, rows: int, *, source: Source, threads: int | None = None) -> Words:
+    """The c1 that `encrypt_summand` gave for any messages of so many rows with the same source; public."""
+    u, c1 = _second_halves(public, rows, draw_seed(source), threads)
+    wipe(u)
+    return c1
+
+
+def _second_halves(public: PublicKey, rows: int, seed: bytes, threads: int | None) -> tuple[Words, Words]:
+    """u, which is secret, and c1 = u a + e1, which is not."""
+    p = public.parameters
+    u = transformed(p, kernel.ternary(p.degree, stream_key(b"mask", seed), rows), threads=threads)
+    c1 = ntt.multiply(p.ring, u, public.a, threads=threads)
+    errors = kernel.error(p.degree, stream_key(b"second error", seed), rows, threads=threads)
+    e1 = transformed(p, errors, threads=threads)
+    ntt.add(p.ring, c1, e1, out=c1, threads=threads)
+    wipe(e1)
+    return u, c1
+
+
+def part_of_total(
+    share: Share, c1: Words, *, terms: int, source: Source = os.urandom, threads: int | None = None
+) -> Words:
+    """One party's part of the decryption of a sum, flooded.
+
+    Parameters
+    ----------
+    c1 : (rows, limbs, n) uint64
+        The sum of the second halves, the same for all parties.
+    terms : int
+        How many.
+
+    Returns
+    -------
+    (rows, n) uint64
+        Words of `total_bits`.
+
+    Raises
+    ------
+    InputError
+        If there are more terms than the parameters allow.
+    """
+    p = share.parameters
+    words = share.flooded(c1, terms * p.public_noise, None, source=source, threads=threads)
+    shift = WORD_BITS - total_bits(p)
+    return (words + np.uint64(1 << shift - 1)) >> np.uint64(shift)
+
+
+def open_total(parameters: Parameters, c0: Words, parts: Sequence[Words]) -> Words:
+    """The sum of the messages.
+
+    Parameters
+    ----------
+    c0 : (rows, n) uint64
+        The sum of the first halves; it may wrap.
+    parts : sequence of (rows, n) uint64
+        Of all parties, in any order.
+
+    Returns
+    -------
+    (rows, n) uint64
+        Below t.
+
+    Raises
+    ------
+    PeerError
+        If there are more or fewer parts than parties, or one has another shape or type.
+    """
+    if len(parts) != parameters.parties:
+        raise PeerError(f"there are parts from {len(parts)} parties instead of {parameters.parties}")
+    phase = c0.copy()
+    for part in parts:
+        if part.shape != c0.shape or part.dtype != np.uint64:
+            raise PeerError(f"a part of a decryption is no uint64 of shape {c0.shape}")
+        phase += part
+    return kernel.round_words(_scale(parameters), phase & np.uint64((1 << total_bits(parameters)) - 1))
+
+
+def _scale(parameters: Parameters) -> kernel.Scale:
+    return kernel.scale(parameters.ring, parameters.plain_modulus, total_bits(parameters))
