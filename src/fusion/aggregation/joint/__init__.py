@@ -1,6 +1,6 @@
 """Sums under a key that all clients hold together: a client and a server without input or output.
 
-Functionality: the server learns the sum of the integer vectors of at least ``least`` clients, and who is in it.
+Functionality: the server learns the sum of the integer vectors of at least ``threshold`` clients, and who is in it.
 
 Parties: a server, and 2 to 1024 clients whose Ed25519 identities are pinned by each other.
 Inputs: each client a vector of ``size`` integers of magnitude at most ``limit``, in each round.

@@ -254,8 +254,10 @@ class Client:
         included = list(message.included)
         if included != sorted(set(included)) or not set(included) <= set(self._everybody):
             raise PeerError("the server's list of updates is out of order, or is not of the clients of this run")
-        if len(included) < self.parameters.least:
-            raise PeerError(f"the server's sum has {len(included)} updates; at least {self.parameters.least} must be")
+        if len(included) < self.parameters.threshold:
+            raise PeerError(
+                f"the server's sum has {len(included)} updates; at least {self.parameters.threshold} must be"
+            )
         current = self._enter(message.round)
         if self._index in included and not current.seed:
             raise PeerError(f"the server lists this client in round {message.round}, where it has sent no update")

@@ -27,7 +27,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     clients : tuple of str
         Everybody who has a share of the key, in order of names.
-    least : int
+    threshold : int
         A sum of fewer updates is not opened.
     size : int
         Values in a vector.
@@ -38,7 +38,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     clients: tuple[str, ...]
-    least: int
+    threshold: int
     size: int
     rounds: int
     run: Hash
@@ -48,8 +48,8 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
         n = len(self.clients)
         if not 2 <= n <= MAX_CLIENTS or len(set(self.clients)) != n or list(self.clients) != sorted(self.clients):
             raise InputError(f"an encrypted sum has 2 to {MAX_CLIENTS} clients of different names, in their order")
-        if not 2 <= self.least <= n:
-            raise InputError(f"least={self.least} does not protect {n} clients; take 2 to {n}")
+        if not 2 <= self.threshold <= n:
+            raise InputError(f"threshold={self.threshold} does not protect {n} clients; take 2 to {n}")
         if not 1 <= self.size < 1 << 40 or not 1 <= self.rounds <= MAX_ROUNDS or len(self.run) != 32:
             raise InputError(f"an encrypted sum has a value or more, 1 to {MAX_ROUNDS} rounds, and a name of 32 bytes")
         _ = self.lattice
@@ -61,18 +61,18 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
         *,
         size: int,
         run: bytes,
-        least: int | None = None,
+        threshold: int | None = None,
         rounds: int = 1,
         allow_two: bool = False,
     ) -> Parameters:
-        """Parameters that hold what they promise, or `InputError`; ``least`` is more than half unless given."""
+        """Parameters that hold what they promise, or `InputError`; ``threshold`` is more than half unless given."""
         names = tuple(sorted(clients))
-        if least is None:
-            least = max(len(names) // 2 + 1, 2 if allow_two else 3)
-        chosen = cls(clients=names, least=least, size=size, rounds=rounds, run=run)
-        if least < 3 and not allow_two:
+        if threshold is None:
+            threshold = max(len(names) // 2 + 1, 2 if allow_two else 3)
+        chosen = cls(clients=names, threshold=threshold, size=size, rounds=rounds, run=run)
+        if threshold < 3 and not allow_two:
             raise InputError(
-                "a sum over two parties tells each the other's value; take least=3 or more, or pass allow_two=True"
+                "a sum over two parties tells each the other's value; take threshold=3 or more, or pass allow_two=True"
             )
         return chosen
 

@@ -7,7 +7,7 @@
     add_projection ... -> evidence()        add_part ... -> total()                          four flights a round
 
 The server holds no key. Updates are added up as they come: it holds one, however many clients there are. All clients
-must commit, contribute, send coins and parts; updates may be as few as ``parameters.least``.
+must commit, contribute, send coins and parts; updates may be as few as ``parameters.threshold``.
 """
 
 from __future__ import annotations
@@ -152,10 +152,10 @@ class Round:
         """`Claim`, for everybody: the sum of the updates that came is fixed."""
         if self._claim is None:
             parameters = self._server.parameters
-            if len(self._included) < parameters.least:
+            if len(self._included) < parameters.threshold:
                 raise TransportError(
                     f"{len(self._included)} of {len(parameters.clients)} clients sent updates; a sum has at least "
-                    f"{parameters.least}: see those that did not, and begin another round"
+                    f"{parameters.threshold}: see those that did not, and begin another round"
                 )
             self._total = agreed.pack_residues(self._second)
             included = tuple(sorted(self._included))
