@@ -88,8 +88,7 @@ class SecureFedAvg(Strategy):
         self._plan: tuple[int, float] | None = None
         self._arrays = ArrayRecord()
         # what does not protect is refused before anything runs
-        for lane in terms.lanes:
-            terms.parameters(list(self.clients), lane=lane, values=0, rounds=1, about=b"")
+        terms.parameters(list(self.clients), lane=MessageType.TRAIN, values=0, rounds=1, about=b"")
 
     def summary(self) -> None:
         """Log what was agreed."""
@@ -249,7 +248,10 @@ class _Run:
                 name = self._nodes[message.metadata.src_node_id]
                 current.add_answer(name, wire.config_of(message, {"answer": bytes}, name)["answer"])
         total = self._enough(current.total)
-        return updates.decoded(self._terms, lane, server.parameters.limit, len(included), total), included
+        plan = self._terms.plan(server.parameters)
+        if plan.amount is not None and plan.amount.noise.by == "server":
+            total += plan.amount.share(total.size)
+        return updates.decoded(self._terms, plan, lane, len(included), total), included
 
     def _introduce(self, node: int, found: dict[str, Any]) -> None:
         """Take a node for the client whose identity has signed its keys."""
