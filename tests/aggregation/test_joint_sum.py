@@ -34,7 +34,7 @@ def test_the_largest_values_stay_in_their_fields(sign: int) -> None:
 @settings(max_examples=10, deadline=None)
 @given(n=st.integers(2, 6), size=st.sampled_from([1, 2, 16_383, 16_384, 16_385]), seed=st.integers(0, 2**32))
 def test_a_sum_is_that_of_the_updates_that_came(n: int, size: int, seed: int) -> None:
-    cast = Cast.make(n, size=size, seed=seed, threshold=2, allow_two=True).set_up()
+    cast = Cast.make(n, size=size, seed=seed, threshold=2, colluding=0, allow_two=True).set_up()
     missing = [name for name in cast.names[2:] if (seed >> int(name[1:])) & 1]
     included = [name for name in cast.names if name not in missing]
     np.testing.assert_array_equal(cast.total(missing=missing), cast.sum(included))
@@ -187,7 +187,11 @@ def test_secrets_do_not_show() -> None:
         ({"clients": ["a", "a", "b"]}, "different names"),
         ({"clients": ["a", "b"]}, "threshold=3 does not protect"),
         ({"clients": ["a", "b", "c"], "threshold": 2}, "each the other's value"),
-        ({"clients": ["a", "b", "c"], "threshold": 1}, "threshold=1 does not protect"),
+        (
+            {"clients": ["a", "b", "c"], "threshold": 2, "allow_two": True},
+            "threshold=2 does not protect 3 clients of wh",
+        ),
+        ({"clients": ["a", "b", "c"], "colluding": 2}, "at least two must be honest"),
         ({"clients": ["a", "b", "c"], "threshold": 4}, "threshold=4 does not protect"),
         ({"clients": ["a", "b", "c"], "size": 0}, "a value or more"),
         ({"clients": ["a", "b", "c"], "rounds": 1025}, "1 to 1024 rounds"),

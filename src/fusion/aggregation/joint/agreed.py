@@ -107,10 +107,10 @@ def pack_residues(residues: Words) -> bytes:
     return kernel.pack(residues, PRIME_BITS)
 
 
-def unpack_residues(parameters: Parameters, data: bytes, sender: str) -> Words:
-    """What `pack_residues` wrote, (rows, limbs, n), each below its prime."""
+def unpack_residues(parameters: Parameters, data: bytes, sender: str, rows: int | None = None) -> Words:
+    """What `pack_residues` wrote, (rows, limbs, n), each below its prime; an update's rows unless given."""
     lattice = parameters.lattice
-    shape = parameters.rows, len(lattice.primes), lattice.degree
+    shape = parameters.rows if rows is None else rows, len(lattice.primes), lattice.degree
     residues = _unpack(data, PRIME_BITS, shape, sender)
     if (residues >= np.array(lattice.primes, np.uint64)[:, None]).any():
         raise PeerError(f"{sender} sent a residue that is not below its prime; check that all run the same version")

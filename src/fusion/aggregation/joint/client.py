@@ -145,6 +145,12 @@ class Client:
         self._rounds.note(self._subject, 0, KEPT)
         return msgspec.msgpack.encode(self._state)
 
+    @property
+    def finished(self) -> bool:
+        """Whether the last round has been opened: there is nothing left to keep."""
+        last = self.parameters.rounds - 1
+        return self._public is not None and self._rounds.holds(self._run, last, OPENED)
+
     @classmethod
     def restore(
         cls,

@@ -29,6 +29,8 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
         Everybody who has a share of the key, in order of names.
     threshold : int
         A sum of fewer updates is not opened.
+    colluding : int
+        How many of the clients may show the server all they know; every sum holds updates of two others.
     size : int
         Values in a vector.
     rounds : int
@@ -39,6 +41,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
 
     clients: tuple[str, ...]
     threshold: int
+    colluding: int
     size: int
     rounds: int
     run: Hash
@@ -48,8 +51,13 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
         n = len(self.clients)
         if not 2 <= n <= MAX_CLIENTS or len(set(self.clients)) != n or list(self.clients) != sorted(self.clients):
             raise InputError(f"an encrypted sum has 2 to {MAX_CLIENTS} clients of different names, in their order")
-        if not 2 <= self.threshold <= n:
-            raise InputError(f"threshold={self.threshold} does not protect {n} clients; take 2 to {n}")
+        if not 0 <= self.colluding <= n - 2:
+            raise InputError(f"colluding={self.colluding} does not fit {n} clients; at least two must be honest")
+        if not self.colluding + 2 <= self.threshold <= n:
+            raise InputError(
+                f"threshold={self.threshold} does not protect {n} clients of whom {self.colluding} collude with the "
+                f"server; take {self.colluding + 2} to {n}"
+            )
         if not 1 <= self.size < 1 << 40 or not 1 <= self.rounds <= MAX_ROUNDS or len(self.run) != 32:
             raise InputError(f"an encrypted sum has a value or more, 1 to {MAX_ROUNDS} rounds, and a name of 32 bytes")
         _ = self.lattice
@@ -62,19 +70,25 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
         size: int,
         run: bytes,
         threshold: int | None = None,
+        colluding: int | None = None,
         rounds: int = 1,
         allow_two: bool = False,
     ) -> Parameters:
-        """Parameters that hold what they promise, or `InputError`; ``threshold`` is more than half unless given."""
+        """Parameters that hold what they promise, or `InputError`.
+
+        ``colluding`` is just below a third of the clients unless given, at least one, and ``threshold`` more than half.
+        """
         names = tuple(sorted(clients))
+        n = len(names)
+        if colluding is None:
+            colluding = max(1, -(-n // 3) - 1) if n > 2 else 0
         if threshold is None:
-            threshold = max(len(names) // 2 + 1, 2 if allow_two else 3)
-        chosen = cls(clients=names, threshold=threshold, size=size, rounds=rounds, run=run)
+            threshold = max(n // 2 + 1, colluding + 2, 2 if allow_two else 3)
         if threshold < 3 and not allow_two:
             raise InputError(
                 "a sum over two parties tells each the other's value; take threshold=3 or more, or pass allow_two=True"
             )
-        return chosen
+        return cls(clients=names, threshold=threshold, colluding=colluding, size=size, rounds=rounds, run=run)
 
     @property
     def lattice(self) -> rlwe.Parameters:

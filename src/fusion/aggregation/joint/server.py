@@ -75,6 +75,7 @@ class Server:
         expected = decode(self._commitments[self.index(name)], Commitment, name).hash
         if agreed.contribution_hash(self.parameters, contribution.client, contribution.element) != expected:
             raise PeerError(f"the contribution of {name} is not what {name} committed to")
+        agreed.unpack_residues(self.parameters, contribution.element, name, 1)
         self.take(self._contributions, name, contribution.client, message)
 
     def contributions(self) -> bytes:
