@@ -331,7 +331,7 @@ def test_the_server_refuses_by_name() -> None:
     for name, message, reason in (
         ("c000", sent["c000"], "c000 sent its update twice or too late"),
         ("c001", altered(sent["c001"], Update, round=1), "c001 sent a message of round 1 in round 0"),
-        ("c001", altered(sent["c001"], Update, first=b""), "c001 sent a vector of another length"),
+        ("c001", altered(sent["c001"], Update, second=b""), "c001 sent a vector of another length"),
         ("c001", altered(sent["c001"], Update, second=sent["c001"]), "c001 sent a vector of another length"),
         ("c001", altered(sent["c001"], Update, second=top), "c001 sent a residue that is not below its prime"),
         ("c001", b"", "c001 sent bytes that are no Update"),

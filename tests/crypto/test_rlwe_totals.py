@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fusion.crypto.rlwe import PublicKey, Share, combine
 from fusion.crypto.rlwe.plan import STATISTICAL_BITS, Parameters, total_parameters
 from fusion.crypto.rlwe.totals import encrypt_summand, open_total, part_of_total, second_halves, total_bits
-from fusion.errors import InputError, PeerError
+from fusion.errors import InputError
 from fusion.kernels import ntt
 
 SEED = bytes(range(32))
@@ -41,10 +41,9 @@ def test_sums_are_exact(parties: int, bits: int, seed: int) -> None:
     parts = [part_of_total(share, c1, terms=terms, source=Seeded(f"{seed} part")) for share in shares]
     assert max(int(x.max()) for x in (*first, *parts)) >> total_bits(p) == 0
     expected = messages.sum(axis=0, dtype=np.uint64) % np.uint64(p.plain_modulus)
-    np.testing.assert_array_equal(open_total(p, c0, parts), expected)
+    np.testing.assert_array_equal(open_total(p, c0 + sum(parts)), expected)
     # without one of the parts there is nothing: what is left is uniform
-    rest = [parts[0] * np.uint64(0), *parts[1:]]
-    assert (open_total(p, c0, rest) == expected).mean() < 0.6
+    assert (open_total(p, c0 + sum(parts[1:])) == expected).mean() < 0.6
 
 
 @pytest.mark.parametrize("parties", [2, 3, 10, 64, 100, 1000, 1024])
@@ -107,11 +106,6 @@ def test_bad_input_is_refused() -> None:
         total_parameters(50, parties=1024, openings=2 ** math.ceil(60))
     p = total_parameters(50, parties=2, openings=1)
     shares, public = shared(p)
-    first, second = encrypt_summand(public, np.zeros((1, p.degree), np.int64))
+    _, second = encrypt_summand(public, np.zeros((1, p.degree), np.int64))
     with pytest.raises(InputError, match="more terms than the parameters allow"):
         part_of_total(shares[0], second, terms=3)
-    part = part_of_total(shares[0], second, terms=1)
-    with pytest.raises(PeerError, match="from 1 parties instead of 2"):
-        open_total(p, first, [part])
-    with pytest.raises(PeerError, match="no uint64 of shape"):
-        open_total(p, first, [part, part[:, :5]])

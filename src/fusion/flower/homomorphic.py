@@ -50,7 +50,7 @@ class HomomorphicFedAvg(SecureFedAvg):
     the server computes on ciphertexts, and that clients check what they open.
 
     Rounds and bytes: three flights before the first round, then four flights a round, four more where clients evaluate.
-    For each value of the model, with ten clients, a client sends 12.9 bytes encrypted and 3.6 to open the sum, and
+    For each value of the model, with ten clients, a client sends 9.4 bytes as its update and 3.6 to open the sum, and
     receives 9.4 of the sum.
 
     Reference: docs/decisions/0024. B. McMahan and others, "Communication-Efficient Learning of Deep Networks from

@@ -40,7 +40,7 @@ from fusion.channel.identity import check_fingerprint
 from fusion.crypto.masks import KEY_BYTES, derive
 from fusion.crypto.random import Source
 from fusion.crypto.rlwe import PublicKey, Share, combine
-from fusion.crypto.rlwe.totals import encrypt_summand, part_of_total, second_halves
+from fusion.crypto.rlwe.totals import encrypt_summand, part_of_total, second_halves, total_bits
 from fusion.errors import InputError, PeerError
 
 __all__ = ["Client"]
@@ -61,6 +61,7 @@ class _Round(msgspec.Struct, forbid_unknown_fields=True):
 
     number: int
     seed: bytes = b""  # what the update was encrypted with; secret, for it opens the update
+    first: bytes = b""  # words of the update that are sent with the part
     claim: bytes = b""
     coin: bytes = b""  # the message
 
@@ -133,7 +134,7 @@ class Client:
     def state(self) -> bytes:
         """Everything this client must keep between messages: **secret**, for a place that only its owner can read.
 
-        A public key, some 150 kB, and little beside.
+        A public key, some 150 kB, and within a round four bytes for each value.
 
         Raises
         ------
@@ -246,12 +247,11 @@ class Client:
         self._enter(number)
         self._claim(self._run, number, ENCRYPTED)
         seed = self._source(KEY_BYTES)
-        self._state.round = _Round(number, seed)
         coefficients = fields.join(values, parameters.lattice.degree)
         first, second = encrypt_summand(key, coefficients, source=_once(seed))
         coefficients.fill(0)
-        words = agreed.pack_words(parameters, first)
-        return encode(Update(self._run, number, words, agreed.pack_residues(second)))
+        self._state.round = _Round(number, seed, agreed.pack_words(parameters, first))
+        return encode(Update(self._run, number, agreed.pack_residues(second)))
 
     def coin(self, claim: bytes) -> bytes:
         """`Claim` in, `Coin` out: what the server cannot have known when it fixed the sum. Only once a round."""
@@ -270,7 +270,8 @@ class Client:
         self._claim(self._run, message.round, TOSSED)
         digest = agreed.claim_digest(claim)
         coin = self._signed(Coin(digest, self._index, self._source(32), bytes(64)))
-        self._state.round = _Round(message.round, current.seed, claim, coin)
+        current.claim, current.coin = claim, coin
+        self._state.round = current
         return coin
 
     def project(self, challenge: bytes) -> bytes:
@@ -313,7 +314,10 @@ class Client:
         share = self._share()
         words = part_of_total(share, second, terms=len(names), source=self._source)
         share.wipe()
-        current.seed = b""
+        if self._index in claim.included:
+            words += agreed.unpack_words(parameters, current.first, "this client")
+            words &= np.uint64((1 << total_bits(lattice)) - 1)
+        current.seed = current.first = b""
         return encode(Part(self._run, message.round, agreed.pack_words(parameters, words)))
 
     # Inside

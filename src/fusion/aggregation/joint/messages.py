@@ -54,11 +54,10 @@ class Contributions(Message, frozen=True):
 
 
 class Update(Message, frozen=True):
-    """A client's ciphertexts: words of the first halves, residues of the second."""
+    """The second halves of a client's ciphertexts, as residues. The first are of no use before the opening."""
 
     run: Hash
     round: Number
-    first: bytes
     second: bytes
 
 
@@ -108,7 +107,7 @@ class Evidence(Message, frozen=True):
 
 
 class Part(Message, frozen=True):
-    """A client's part of the decryption of a sum: words."""
+    """A client's part of the decryption of a sum, plus the first halves of its ciphertexts if it is in it: words."""
 
     run: Hash
     round: Number

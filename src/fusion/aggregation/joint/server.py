@@ -127,14 +127,14 @@ class Round:
         lattice, rows = server.parameters.lattice, server.parameters.rows
         self._server = server
         self._number = number
-        self._first = np.zeros((rows, lattice.degree), np.uint64)
+        self._words = np.zeros((rows, lattice.degree), np.uint64)
         self._second: Words = np.zeros((rows, len(lattice.primes), lattice.degree), np.uint64)
         self._included: set[int] = set()
         self._claim: Claim | None = None
         self._total = b""
         self._coins: dict[int, bytes] = {}
         self._projections: dict[int, bytes] = {}
-        self._parts: dict[int, Words] = {}
+        self._opened: set[int] = set()
 
     def add_update(self, name: str, message: bytes) -> None:
         """`Update` of a client."""
@@ -143,9 +143,7 @@ class Round:
         self._check(name, update.run, update.round)
         if self._claim is not None or index in self._included:
             raise PeerError(f"{name} sent its update twice or too late")
-        first = agreed.unpack_words(parameters, update.first, name)
         second = agreed.unpack_residues(parameters, update.second, name)
-        self._first += first
         ntt.add(parameters.lattice.ring, self._second, second, out=self._second)
         self._included.add(index)
 
@@ -204,21 +202,22 @@ class Round:
         """`Part` of a client."""
         index, part = self._server.index(name), decode(message, Part, name)
         self._check(name, part.run, part.round)
-        if index in self._parts:
+        if index in self._opened:
             raise PeerError(f"{name} opened twice")
-        self._parts[index] = agreed.unpack_words(self._server.parameters, part.words, name)
+        self._words += agreed.unpack_words(self._server.parameters, part.words, name)
+        self._opened.add(index)
 
     def total(self) -> npt.NDArray[np.int64]:
         """The sum over everybody included, (size,) int64."""
         parameters = self._server.parameters
         self._settled()
-        missing = [name for index, name in enumerate(parameters.clients) if index not in self._parts]
+        missing = [name for index, name in enumerate(parameters.clients) if index not in self._opened]
         if missing:
             raise TransportError(
-                f"{len(self._parts)} of {len(parameters.clients)} clients opened the sum; all hold the key together: "
+                f"{len(self._opened)} of {len(parameters.clients)} clients opened the sum; all hold the key together: "
                 f"see after {', '.join(missing[:5])}, and begin another round"
             )
-        coefficients = open_total(parameters.lattice, self._first, list(self._parts.values()))
+        coefficients = open_total(parameters.lattice, self._words)
         return fields.separate(coefficients, parameters.size)
 
     def _all_coins(self) -> tuple[bytes, ...]:

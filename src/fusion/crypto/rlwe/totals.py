@@ -1,8 +1,11 @@
 """Sums under a shared key, with no more on the wire than it takes to open them.
 
 A share meets c1 alone. c0 is added to what the shares made of c1, and then rounded to a message: so c0 travels as words
-of few bits, and a part of a decryption too. Of a ciphertext of 8192 messages of 50 bits that leaves 207 bits a
-coefficient instead of 300, and a holder of a share needs c1 only. Correctness, in fractions of q, for T terms and N
+of few bits, a part of a decryption too, and one word holds the sum of both where one party sends both. Of a ciphertext
+of 8192 messages of 50 bits and its opening that leaves 207 bits a coefficient, for ten parties, where the ciphertext
+alone has 300. `plan.total_parameters` plans for it.
+
+Correctness, in fractions of q, for T terms and N
 parties, words of w bits and an f-bit flooding::
 
     noise + N 2^(f-1)       at most q/(4t)            of the ciphertexts and of what floods them
@@ -15,7 +18,6 @@ parties, words of w bits and an f-bit flooding::
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -25,7 +27,6 @@ from fusion.crypto.rlwe.joint import Share
 from fusion.crypto.rlwe.keys import PublicKey
 from fusion.crypto.rlwe.plaintexts import Messages, residues
 from fusion.crypto.rlwe.plan import WORD_BITS, Parameters
-from fusion.errors import PeerError
 from fusion.kernels import ntt
 from fusion.kernels import rlwe as kernel
 from fusion.kernels.ntt import Words
@@ -112,34 +113,20 @@ def part_of_total(
     return (words + np.uint64(1 << shift - 1)) >> np.uint64(shift)
 
 
-def open_total(parameters: Parameters, c0: Words, parts: Sequence[Words]) -> Words:
+def open_total(parameters: Parameters, words: Words) -> Words:
     """The sum of the messages.
 
     Parameters
     ----------
-    c0 : (rows, n) uint64
-        The sum of the first halves; it may wrap.
-    parts : sequence of (rows, n) uint64
-        Of all parties, in any order.
+    words : (rows, n) uint64
+        The sum of the first halves of all terms, and of the parts of all parties; it may wrap.
 
     Returns
     -------
     (rows, n) uint64
         Below t.
-
-    Raises
-    ------
-    PeerError
-        If there are more or fewer parts than parties, or one has another shape or type.
     """
-    if len(parts) != parameters.parties:
-        raise PeerError(f"there are parts from {len(parts)} parties instead of {parameters.parties}")
-    phase = c0.copy()
-    for part in parts:
-        if part.shape != c0.shape or part.dtype != np.uint64:
-            raise PeerError(f"a part of a decryption is no uint64 of shape {c0.shape}")
-        phase += part
-    return kernel.round_words(_scale(parameters), phase & np.uint64((1 << total_bits(parameters)) - 1))
+    return kernel.round_words(_scale(parameters), words & np.uint64((1 << total_bits(parameters)) - 1))
 
 
 def _scale(parameters: Parameters) -> kernel.Scale:
