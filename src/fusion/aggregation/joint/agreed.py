@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ from fusion.aggregation.joint.parameters import Parameters
 from fusion.aggregation.masked.agreed import verify
 from fusion.aggregation.masked.messages import decode, encode
 from fusion.crypto.rlwe.totals import total_bits
-from fusion.errors import InputError, PeerError
+from fusion.errors import PeerError
 from fusion.kernels import rlwe as kernel
 from fusion.kernels.ntt import PRIME_BITS, Words
 
@@ -35,6 +36,7 @@ __all__ = [
 
 LABEL = b"fusion/joint/1/"
 _BLANK = bytes(64)
+_BLOCK = 8
 Signed = TypeVar("Signed", Commitment, Contribution, Coin, Projection)
 
 
@@ -104,7 +106,7 @@ def read(
 
 def pack_residues(residues: Words) -> bytes:
     """Elements of the ring, 50 bits a residue."""
-    return kernel.pack(residues, PRIME_BITS)
+    return _pack(residues, PRIME_BITS)
 
 
 def unpack_residues(parameters: Parameters, data: bytes, sender: str, rows: int | None = None) -> Words:
@@ -119,7 +121,7 @@ def unpack_residues(parameters: Parameters, data: bytes, sender: str, rows: int 
 
 def pack_words(parameters: Parameters, words: Words) -> bytes:
     """Words of first halves, or of parts."""
-    return kernel.pack(words, total_bits(parameters.lattice))
+    return _pack(words, total_bits(parameters.lattice))
 
 
 def unpack_words(parameters: Parameters, data: bytes, sender: str) -> Words:
@@ -128,8 +130,18 @@ def unpack_words(parameters: Parameters, data: bytes, sender: str) -> Words:
     return _unpack(data, total_bits(lattice), (parameters.rows, lattice.degree), sender)
 
 
+def _pack(rows: Words, bits: int) -> bytes:
+    # a row of 4096 or 8192 words fills whole bytes: blocks of rows are packed alone, while they are in the cache
+    return b"".join(kernel.pack(rows[start : start + _BLOCK], bits) for start in range(0, len(rows), _BLOCK))
+
+
 def _unpack(data: bytes, bits: int, shape: tuple[int, ...], sender: str) -> Words:
-    try:
-        return kernel.unpack(data, bits, int(np.prod(shape))).reshape(shape)
-    except InputError:
-        raise PeerError(f"{sender} sent a vector of another length than {shape[0]} ciphertexts have") from None
+    out, row = np.empty(shape, np.uint64), math.prod(shape[1:]) * bits // 8
+    if len(data) != shape[0] * row:
+        raise PeerError(f"{sender} sent a vector of another length than {shape[0]} ciphertexts have")
+    view = memoryview(data)
+    for start in range(0, shape[0], _BLOCK):
+        block = out[start : start + _BLOCK]
+        part = np.frombuffer(view[start * row : (start + len(block)) * row], np.uint8)
+        block[:] = kernel.unpack(part, bits, block.size).reshape(block.shape)
+    return out

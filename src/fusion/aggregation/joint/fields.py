@@ -29,11 +29,12 @@ def join(values: npt.NDArray[np.int64], degree: int) -> npt.NDArray[np.uint64]:
     -------
     (rows, degree) uint64
     """
-    rows = rows_of(len(values), degree)
-    padded = np.zeros((rows * degree, 2), np.int64)
-    padded.reshape(-1)[: len(values)] = values
-    joined = (padded[:, 0] + (padded[:, 1] << FIELD_BITS)) & ((1 << 2 * FIELD_BITS) - 1)
-    return joined.astype(np.uint64).reshape(rows, degree)
+    rows, pairs = rows_of(len(values), degree), len(values) // 2
+    joined = np.zeros(rows * degree, np.int64)
+    np.left_shift(values[1::2], FIELD_BITS, out=joined[:pairs])
+    joined[: len(values) - pairs] += values[::2]
+    joined &= (1 << 2 * FIELD_BITS) - 1
+    return joined.view(np.uint64).reshape(rows, degree)
 
 
 def separate(coefficients: npt.NDArray[np.uint64], size: int) -> npt.NDArray[np.int64]:

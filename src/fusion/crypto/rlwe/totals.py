@@ -33,6 +33,8 @@ from fusion.kernels.ntt import Words
 
 __all__ = ["encrypt_summand", "open_total", "part_of_total", "second_halves", "total_bits"]
 
+_GROUP = 16
+
 
 def total_bits(parameters: Parameters) -> int:
     """Bits of a word: of c0, and of a part."""
@@ -55,30 +57,48 @@ def encrypt_summand(
     """
     p, seed = public.parameters, draw_seed(source)
     plain = residues(p, messages)
-    u, c1 = _second_halves(public, len(plain), seed, threads)
-    c0 = ntt.multiply(p.ring, u, public.b, threads=threads)
-    ntt.inverse(p.ring, c0, threads=threads)
-    errors = kernel.error(p.degree, stream_key(b"first error", seed), len(plain), threads=threads)
-    e0 = kernel.encode(p.ring, p.scale, plain, errors, threads=threads)
-    ntt.add(p.ring, c0, e0, out=c0, threads=threads)
-    words = kernel.switch(p.ring, _scale(p), c0, threads=threads)
-    wipe(u, errors, e0)
+    words, c1 = np.empty(plain.shape, np.uint64), p.ring.empty(len(plain))
+    shift = np.uint64(total_bits(p) - p.plain_modulus.bit_length() + 1)
+    for group in _groups(len(plain)):
+        u, c1[group] = _second_halves(public, group, seed, threads)
+        c0 = ntt.multiply(p.ring, u, public.b, threads=threads)
+        ntt.inverse(p.ring, c0, threads=threads)
+        errors = kernel.error(p.degree, _key(b"first error", group, seed), len(u), threads=threads)
+        e0 = kernel.lift(p.ring, errors, threads=threads)
+        ntt.add(p.ring, c0, e0, out=c0, threads=threads)
+        # t divides the modulus of a word: (q/t) m becomes a shift, and nothing of it is rounded
+        np.left_shift(plain[group], shift, out=words[group])
+        words[group] += kernel.switch(p.ring, _scale(p), c0, threads=threads)
+        wipe(u, errors, e0)
+    words &= np.uint64((1 << total_bits(p)) - 1)
     return words, c1
 
 
 def second_halves(public: PublicKey, rows: int, *, source: Source, threads: int | None = None) -> Words:
     """The c1 that `encrypt_summand` gave for any messages of so many rows with the same source; public."""
-    u, c1 = _second_halves(public, rows, draw_seed(source), threads)
-    wipe(u)
+    seed, c1 = draw_seed(source), public.parameters.ring.empty(rows)
+    for group in _groups(rows):
+        u, c1[group] = _second_halves(public, group, seed, threads)
+        wipe(u)
     return c1
 
 
-def _second_halves(public: PublicKey, rows: int, seed: bytes, threads: int | None) -> tuple[Words, Words]:
+def _groups(rows: int) -> list[slice]:
+    """Rows that are worked on together: few, so that what is computed on stays in the cache."""
+    return [slice(start, min(start + _GROUP, rows)) for start in range(0, rows, _GROUP)]
+
+
+def _key(purpose: bytes, group: slice, seed: bytes) -> bytes:
+    """Streams count rows from the first of a group."""
+    return stream_key(purpose + b" %d" % group.start, seed)
+
+
+def _second_halves(public: PublicKey, group: slice, seed: bytes, threads: int | None) -> tuple[Words, Words]:
     """u, which is secret, and c1 = u a + e1, which is not."""
-    p = public.parameters
-    u = transformed(p, kernel.ternary(p.degree, stream_key(b"mask", seed), rows), threads=threads)
+    p, rows = public.parameters, group.stop - group.start
+    u = transformed(p, kernel.ternary(p.degree, _key(b"mask", group, seed), rows), threads=threads)
     c1 = ntt.multiply(p.ring, u, public.a, threads=threads)
-    errors = kernel.error(p.degree, stream_key(b"second error", seed), rows, threads=threads)
+    errors = kernel.error(p.degree, _key(b"second error", group, seed), rows, threads=threads)
     e1 = transformed(p, errors, threads=threads)
     ntt.add(p.ring, c1, e1, out=c1, threads=threads)
     wipe(e1)
@@ -108,9 +128,11 @@ def part_of_total(
         If there are more terms than the parameters allow.
     """
     p = share.parameters
-    words = share.flooded(c1, terms * p.public_noise, None, source=source, threads=threads)
-    shift = WORD_BITS - total_bits(p)
-    return (words + np.uint64(1 << shift - 1)) >> np.uint64(shift)
+    shift, out = WORD_BITS - total_bits(p), np.empty((len(c1), p.degree), np.uint64)
+    for group in _groups(len(c1)):
+        words = share.flooded(c1[group], terms * p.public_noise, None, source=source, threads=threads)
+        out[group] = (words + np.uint64(1 << shift - 1)) >> np.uint64(shift)
+    return out
 
 
 def open_total(parameters: Parameters, words: Words) -> Words:

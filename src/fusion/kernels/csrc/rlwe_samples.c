@@ -97,6 +97,7 @@ enum { FLOOD_WORDS = 4 };
 void fusion_rlwe_flood(const fusion_aes *aes, uint64_t *x, const uint8_t *round_keys, unsigned bits,
                        const fusion_modulus *moduli, size_t limbs, size_t n, size_t first_row, size_t rows)
 {
+    const unsigned top = (bits - 1) / 64;
     uint64_t mask[FLOOD_WORDS], offset[NTT_MAX_LIMBS];
     for (unsigned j = 0; j < FLOOD_WORDS; j++)
         mask[j] = bits >= 64 * (j + 1) ? ~0ULL : bits > 64 * j ? (1ULL << (bits - 64 * j)) - 1 : 0;
@@ -112,8 +113,9 @@ void fusion_rlwe_flood(const fusion_aes *aes, uint64_t *x, const uint8_t *round_
             const uint8_t *at = s.bytes + 8 * FLOOD_WORDS * (k % (WORDS / FLOOD_WORDS));
             for (size_t l = 0; l < limbs; l++) {
                 const fusion_modulus *m = moduli + l;
-                uint64_t value = 0;
-                for (unsigned j = (bits + 63) / 64; j-- > 0;) {
+                uint64_t value = word(at + 8 * top) & mask[top];
+                if (mask[top] >= m->p) value = times(value, 1, m->one, m->p);
+                for (unsigned j = top; j-- > 0;) {
                     value = times(value, m->word, m->word_ratio, m->p);
                     value += times(word(at + 8 * j) & mask[j], 1, m->one, m->p);
                 }
