@@ -1,7 +1,7 @@
 """Exact noise on whole numbers, whole columns at a time; also in shares of several parties that add up to it.
 
 Everything is decided by uniform whole numbers, without a logarithm or a float. Probabilities in tables have 128 bits,
-and tails beyond exp(-100) are cut; either changes a value with a probability below 2^-110.
+and tails beyond exp(-87) are cut; either changes a value with a probability below 2^-110.
 
 References: C. Canonne, G. Kamath, T. Steinke, "The Discrete Gaussian for Differential Privacy" (NeurIPS 2020),
 algorithms 1 to 3. S. Goryczka, L. Xiong, "A Comprehensive Comparison of Multiparty Secure Additions with Differential
@@ -159,7 +159,7 @@ def _laplace(bits: _Bits, scale: int, candidates: int) -> Integers:
     value = rest + scale * bits.ranks(_exp_table(), len(rest))
     sign = bits.words(len(value)) & 1
     keep = (value > 0) | (sign == 0)  # zero has one sign
-    return np.where(sign, -value, value)[keep]
+    return np.asarray(np.where(sign, -value, value)[keep], np.int64)
 
 
 def _exp_of(bits: _Bits, above: Integers, below: int) -> Truths:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from logging import INFO, WARNING
@@ -24,6 +25,7 @@ from fusion.flower.terms import Terms
 __all__ = ["SecureFedAvg"]
 
 T = TypeVar("T")
+_COARSE = 1e-5
 
 
 class SecureFedAvg(Strategy):
@@ -55,15 +57,16 @@ class SecureFedAvg(Strategy):
 
     Outputs: the server has the sums. Clients have the next model.
 
-    Leakage: to the server, who took part in each round, and the sums over at least ``threshold`` of the clients: the
-    sum of the weights too. To clients, the models.
+    Leakage: to the server, who took part in each round, who refused and why, and the sums over at least ``threshold``
+    of the clients: the sum of the weights too. To clients, the models.
 
     Threat model: as `fusion.aggregation.secure_sum` with a server, which may deviate and work with ``colluding``
     clients. It still chooses the models, and may train on the same one again with other clients. Whoever sends the
     clients their code sees everything, if that code says so.
 
     Rounds and bytes: two flights before the first round, then two flights a round, two more where clients evaluate. A
-    vector has 4 bytes for each value of the model.
+    client sends 4 bytes for each value of the model and some 100 n in a round; before, 64 + 66 n bytes for each round
+    of the run, and receives 64 n + 66 n of them.
 
     Reference: K. Bonawitz and others, "Practical Secure Aggregation for Privacy-Preserving Machine Learning" (CCS
     2017), with the changes that `fusion.aggregation.masked` states. B. McMahan and others, "Communication-Efficient
@@ -88,6 +91,13 @@ class SecureFedAvg(Strategy):
         self._plan: tuple[int, float] | None = None
         self._arrays = ArrayRecord()
         self._check()
+
+    @property
+    def epsilon_spent(self) -> float:
+        """The epsilon of the rounds so far, those that failed included; infinite without noise. See `Noise`."""
+        if self.terms.noise is None:
+            return math.inf
+        return 0.0 if self._run is None else self._run.spent
 
     def summary(self) -> None:
         """Log what was agreed."""
@@ -186,6 +196,15 @@ class Run:
         self._servers: dict[str, Server] = {}
         self._inboxes: dict[str, dict[str, bytes]] = {}
         self._complaints: dict[str, str] = {}
+        self._begun = 0
+
+    @property
+    def spent(self) -> float:
+        """The epsilon of the rounds that have begun."""
+        if not self._begun:
+            return 0.0
+        amount = self._terms.plan(self._servers[MessageType.TRAIN].parameters).amount
+        return math.inf if amount is None else amount.spent(self._begun)
 
     def meet(self, layout: updates.Layout, wait: float) -> None:
         """Collect everybody's keys and shares."""
@@ -196,6 +215,7 @@ class Run:
             parameters = terms.parameters(
                 list(self._clients), lane=lane, values=values, rounds=self._rounds, about=about
             )
+            terms.plan(parameters)  # more noise than these sums hold is refused before anybody is asked
             self._servers[lane] = Server(parameters)
         asked = wire.config(
             step="keys",
@@ -222,6 +242,7 @@ class Run:
     def invite(self, lane: str, number: int, content: RecordDict) -> list[Message]:
         """The messages that ask for the vectors of a round."""
         inboxes = self._inboxes[lane]
+        self._begun = max(self._begun, number)
         return [
             Message(
                 RecordDict(
@@ -257,7 +278,12 @@ class Run:
         plan = self._terms.plan(server.parameters)
         if plan.amount is not None and plan.amount.noise.by == "server":
             total += plan.amount.share(total.size)
-        return updates.decoded(self._terms, plan, lane, len(included), total), included
+        mean = updates.decoded(self._terms, plan, lane, len(included), total)
+        # half a step for each client, in parts of a bound
+        off = 0.5 * len(included) * (self._terms.max_examples or 1) / mean.weight / plan.steps
+        if off > _COARSE:
+            log(WARNING, "averages are good to %.1g of their bounds only; state a smaller max_examples", off)
+        return mean, included
 
     def _introduce(self, node: int, found: dict[str, Any]) -> None:
         """Take a node for the client whose identity has signed its keys."""

@@ -148,7 +148,8 @@ def weight_and_metrics(terms: Terms, content: RecordDict, lane: str) -> tuple[in
         weight = 1
     elif terms.weighted_by_key not in records[0]:
         raise InputError(f"the app returned no {terms.weighted_by_key!r}, the weight of its update")
-    if isinstance(weight, list) or weight != int(weight) or not 0 <= weight <= (terms.max_examples or 1):
+    # in this order: what is no number, or infinite, has no whole part
+    if isinstance(weight, list) or not 0 <= weight <= (terms.max_examples or 1) or weight != int(weight):
         raise InputError(
             f"{terms.weighted_by_key!r} must be a whole number from 0 to {terms.max_examples}, or max_examples larger"
         )
