@@ -74,6 +74,7 @@ class _State(msgspec.Struct, forbid_unknown_fields=True):
     secret: Hash  # what the share of the key comes from
     commitments: tuple[bytes, ...] = ()
     key: bytes = b""
+    run: bytes = b""
     round: _Round | None = None
 
     def __repr__(self) -> str:
@@ -123,7 +124,6 @@ class Client:
         self._source = source
         self._state = _State(name, parameters, source(KEY_BYTES))
         self._public: PublicKey | None = None
-        self._run = b""
 
     def __repr__(self) -> str:
         return f"<Client {self.name} of {len(self.parameters.clients)}>"
@@ -150,7 +150,7 @@ class Client:
     def finished(self) -> bool:
         """Whether the last round has been opened: there is nothing left to keep."""
         last = self.parameters.rounds - 1
-        return self._public is not None and self._rounds.holds(self._run, last, OPENED)
+        return bool(self._state.run) and self._rounds.holds(self._run, last, OPENED)
 
     @classmethod
     def restore(
@@ -175,8 +175,6 @@ class Client:
             raise InputError("this is no state of a client; begin a new run") from None
         client = cls(kept.name, kept.parameters, pins, sign, rounds, source)
         client._state = kept
-        if kept.key:
-            client._adopt(PublicKey.from_bytes(kept.parameters.lattice, kept.key))
         steps = [(client._subject, 0, KEPT)]
         if kept.commitments:
             steps.append((client._subject, 0, CONTRIBUTED))
@@ -229,8 +227,9 @@ class Client:
             if agreed.contribution_hash(parameters, each.client, each.element) != expected:
                 raise PeerError(f"the contribution of {name} is not what {name} committed to")
         key = combine(parameters.lattice, agreed.key_seed(parameters), [each.element for each in found])
+        self._public = key
         self._state.key = key.to_bytes()
-        self._adopt(key)
+        self._state.run = agreed.run_id(parameters, digest, self._state.key)
 
     # Each round
 
@@ -239,19 +238,19 @@ class Client:
 
         Only once for each round, whatever the values.
         """
-        parameters, key = self.parameters, self._key()
+        parameters, run = self.parameters, self._run
         if values.shape != (parameters.size,) or values.dtype != np.int64:
             raise InputError(f"the values of a round are {parameters.size} of int64")
         if values.min() < -parameters.limit or values.max() > parameters.limit:
             raise InputError("a value is beyond the bound of this sum")
         self._enter(number)
-        self._claim(self._run, number, ENCRYPTED)
+        self._claim(run, number, ENCRYPTED)
         seed = self._source(KEY_BYTES)
         coefficients = fields.join(values, parameters.lattice.degree)
-        first, second = encrypt_summand(key, coefficients, source=_once(seed))
+        first, second = encrypt_summand(self._key(), coefficients, source=_once(seed))
         coefficients.fill(0)
-        self._state.round = _Round(number, seed, agreed.pack_words(parameters, first))
-        return encode(Update(self._run, number, agreed.pack_residues(second)))
+        self._state.round = _Round(number, seed, first.tobytes())
+        return encode(Update(run, number, agreed.pack_residues(second)))
 
     def coin(self, claim: bytes) -> bytes:
         """`Claim` in, `Coin` out: what the server cannot have known when it fixed the sum. Only once a round."""
@@ -315,7 +314,7 @@ class Client:
         words = part_of_total(share, second, terms=len(names), source=self._source)
         share.wipe()
         if self._index in claim.included:
-            words += agreed.unpack_words(parameters, current.first, "this client")
+            words += np.frombuffer(current.first, np.uint64).reshape(words.shape)
             words &= np.uint64((1 << total_bits(lattice)) - 1)
         current.seed = current.first = b""
         return encode(Part(self._run, message.round, agreed.pack_words(parameters, words)))
@@ -335,15 +334,16 @@ class Client:
         seed = derive(self._state.secret, self.parameters.digest, agreed.LABEL + b"share")
         return Share.generate(self.parameters.lattice, agreed.key_seed(self.parameters), source=_once(seed))
 
-    def _adopt(self, key: PublicKey) -> None:
-        """Encrypt under this key from now on."""
-        self._public = key
-        digest = agreed.commitments_digest(self.parameters, self._state.commitments)
-        self._run = agreed.run_id(self.parameters, digest, self._state.key)
+    @property
+    def _run(self) -> bytes:
+        if not self._state.run:
+            raise InputError("there is no key before accept")
+        return self._state.run
 
     def _key(self) -> PublicKey:
+        # two of the steps of a round do without it
         if self._public is None:
-            raise InputError("there is no key before accept")
+            self._public = PublicKey.from_bytes(self.parameters.lattice, self._state.key)
         return self._public
 
     def _enter(self, number: int) -> _Round:
@@ -378,7 +378,6 @@ class Client:
         return agreed.challenge_digest(digest, coins)
 
     def _check_run(self, run: bytes) -> None:
-        self._key()
         if run != self._run:
             raise PeerError("the server sent a message of another run")
 

@@ -60,7 +60,7 @@ def encrypt_summand(
     words, c1 = np.empty(plain.shape, np.uint64), p.ring.empty(len(plain))
     shift = np.uint64(total_bits(p) - p.plain_modulus.bit_length() + 1)
     for group in _groups(len(plain)):
-        u, c1[group] = _second_halves(public, group, seed, threads)
+        u = _second_halves(public, group, seed, c1[group], threads)
         c0 = ntt.multiply(p.ring, u, public.b, threads=threads)
         ntt.inverse(p.ring, c0, threads=threads)
         errors = kernel.error(p.degree, _key(b"first error", group, seed), len(u), threads=threads)
@@ -69,7 +69,7 @@ def encrypt_summand(
         # t divides the modulus of a word: (q/t) m becomes a shift, and nothing of it is rounded
         np.left_shift(plain[group], shift, out=words[group])
         words[group] += kernel.switch(p.ring, _scale(p), c0, threads=threads)
-        wipe(u, errors, e0)
+        wipe(u, errors, e0, c0)
     words &= np.uint64((1 << total_bits(p)) - 1)
     return words, c1
 
@@ -78,8 +78,7 @@ def second_halves(public: PublicKey, rows: int, *, source: Source, threads: int 
     """The c1 that `encrypt_summand` gave for any messages of so many rows with the same source; public."""
     seed, c1 = draw_seed(source), public.parameters.ring.empty(rows)
     for group in _groups(rows):
-        u, c1[group] = _second_halves(public, group, seed, threads)
-        wipe(u)
+        wipe(_second_halves(public, group, seed, c1[group], threads))
     return c1
 
 
@@ -93,16 +92,16 @@ def _key(purpose: bytes, group: slice, seed: bytes) -> bytes:
     return stream_key(purpose + b" %d" % group.start, seed)
 
 
-def _second_halves(public: PublicKey, group: slice, seed: bytes, threads: int | None) -> tuple[Words, Words]:
-    """u, which is secret, and c1 = u a + e1, which is not."""
+def _second_halves(public: PublicKey, group: slice, seed: bytes, out: Words, threads: int | None) -> Words:
+    """Put c1 = u a + e1 into `out`, and return u, which is secret."""
     p, rows = public.parameters, group.stop - group.start
     u = transformed(p, kernel.ternary(p.degree, _key(b"mask", group, seed), rows), threads=threads)
-    c1 = ntt.multiply(p.ring, u, public.a, threads=threads)
+    product = ntt.multiply(p.ring, u, public.a, threads=threads)
     errors = kernel.error(p.degree, _key(b"second error", group, seed), rows, threads=threads)
     e1 = transformed(p, errors, threads=threads)
-    ntt.add(p.ring, c1, e1, out=c1, threads=threads)
-    wipe(e1)
-    return u, c1
+    ntt.add(p.ring, product, e1, out=out, threads=threads)
+    wipe(e1, product)  # each would give u away
+    return u
 
 
 def part_of_total(
@@ -131,7 +130,8 @@ def part_of_total(
     shift, out = WORD_BITS - total_bits(p), np.empty((len(c1), p.degree), np.uint64)
     for group in _groups(len(c1)):
         words = share.flooded(c1[group], terms * p.public_noise, None, source=source, threads=threads)
-        out[group] = (words + np.uint64(1 << shift - 1)) >> np.uint64(shift)
+        words += np.uint64(1 << shift - 1)
+        np.right_shift(words, np.uint64(shift), out=out[group])
     return out
 
 
