@@ -315,7 +315,7 @@ def test_aggregation_measures_every_scheme():
     found = result("aggregation", "--n", "20")
     assert (found["benchmark"], found["protocol"], found["n"], found["peers"]) == (
         "aggregation",
-        "paillier,elgamal,ckks",
+        "paillier,elgamal,lattice,ckks",
         20,
         {},
     )
@@ -323,6 +323,10 @@ def test_aggregation_measures_every_scheme():
     assert {"encrypt", "encrypt, packed", "add", "decrypt"} <= set(schemes["paillier"])
     assert {"encrypt", "histogram, points added", "decrypt, 2^30", "decrypt, 2^32"} <= set(schemes["elgamal"])
     assert {"encrypt", "add", "decrypt"} == set(schemes["ckks"])
+    assert {"encrypt", "encrypt, key owner", "add", "write a sum", "decrypt", "100 groups, rows"} == set(
+        schemes["lattice"]
+    )
+    assert set(found["fusion"]["bytes_per_value"]) == {"lattice", "ckks"}
     for measured in (measured for operations in schemes.values() for measured in operations.values()):
         low, high = measured["spread"]
         assert 0 < low <= measured["microseconds"] <= high

@@ -186,11 +186,30 @@ def test_clients_that_connect_late_are_waited_for(federation: Federation, monkey
     assert len(strategy.included[1]) == 4
 
 
+def test_nobody_connects(federation: Federation, monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = federation.grid(app(TRAIN))
+    monkeypatch.setattr(grid, "get_node_ids", list)
+    with pytest.raises(TransportError, match="0 of 4 clients sent their keys"):
+        run(grid, SecureFedAvg(TRAIN, federation.clients, wait=0))
+
+
 def test_a_strategy_serves_one_run_after_the_other(federation: Federation) -> None:
     strategy = SecureFedAvg(TRAIN, federation.clients)
     first = run(federation.grid(app(TRAIN)), strategy, rounds=1)
     second = run(federation.grid(app(TRAIN), run_id=2), strategy, rounds=1)
     same(first.arrays, second.arrays)
+
+
+def test_runs_of_one_series_share_a_context(federation: Federation) -> None:
+    strategy = SecureFedAvg(TRAIN, federation.clients)
+    first = federation.grid(app(TRAIN))
+    run(first, strategy, rounds=1)
+    second = federation.grid(app(TRAIN), run_id=2)
+    for node, context in second.contexts.items():
+        context.state = first.contexts[node].state
+    run(second, strategy, rounds=1)
+    assert len(strategy.included[1]) == 4
+    assert not second.refusals
 
 
 def test_configure_without_start_is_refused(federation: Federation) -> None:
