@@ -97,6 +97,8 @@ class Noise:
         steps = min(steps, int(MOST_SCALE / per_unit) - 1)
         if steps < _LEAST_STEPS:
             raise InputError("this epsilon needs more noise than the sums can hold; take more, or fewer rounds")
+        # a power of two: all find the same, also where their searches for a scale end a little apart
+        steps = 1 << (steps.bit_length() - 1)
         if self.delta is None:
             scale = math.ceil(parts * rounds * steps / Fraction(self.epsilon))
         else:
