@@ -191,6 +191,43 @@ def test_another_order_on_the_other_side(clear, joined, how):
     assert {error.field for error in raised.values()} == {"alignment"}
 
 
+@pytest.mark.parametrize("name", ["y", "exposure", "weight"])
+def test_a_series_in_another_order_than_the_columns(clear, joined, name):
+    """Shuffled, it would fit other people's labels without a word."""
+    values = pd.Series(joined.y if name == "y" else joined.extra[name], joined.label.index)
+    for index, wrong in ((values.index[::-1], True), (values.index, False)):
+        if name == "y":
+            joined.y = values.loc[index]
+        else:
+            joined.extra[name] = values.loc[index]
+        raised = outcomes(joined)
+        assert (f"{name} and X have different indexes" in str(raised.get(LABEL))) == wrong
+        assert bool(raised) == wrong
+
+
+def test_one_side_has_the_labels(clear, joined):
+    for labels, said in (((joined.y, joined.y), "both sides pass y"), ((None, None), "neither side passes y")):
+        sides = {LABEL: (joined.label, labels[0]), FEATURE: (joined.feature, labels[1])}
+        raised = {}
+
+        def play(peer, sides=sides, raised=raised):
+            try:
+                VerticalGLM().fit(peer, *sides[peer.name])
+            except FusionError as error:
+                raised[peer.name] = error
+
+        fusion.simulate(**dict.fromkeys(sides, play))
+        assert set(raised) == {LABEL, FEATURE}
+        for error in raised.values():
+            assert isinstance(error, InputError)
+            assert said in str(error)
+
+
+def test_the_channel_comes_first(joined):
+    with pytest.raises(InputError, match="the channel comes first"):
+        VerticalGLM().fit(joined.label, joined.y)
+
+
 @pytest.mark.parametrize("rows", [359, 360])
 def test_too_few_rows(clear, rows):
     """8 columns of 20 rows each, and 40 rounds of 5."""

@@ -180,6 +180,7 @@ def test_a_file_that_is_no_model(tmp_path, content):
 def bad(feature, label, y):
     """Inputs that either side must refuse, and with what."""
     yield {"y": y + 0.5}, "labels must be 0 or 1"
+    yield {"y": np.where(y == 1, "bad", "good")}, "turn labels into 0 and 1"
     yield {"y": np.zeros_like(y)}, "all labels are the same"
     yield {"y": np.where(np.arange(len(y)) == 3, np.nan, y)}, "NaN"
     yield {"y": y[:-1]}, "one number a row"

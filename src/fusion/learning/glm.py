@@ -18,12 +18,13 @@ from fusion.learning.alignment import check_alignment, fingerprint
 from fusion.learning.design import Design
 from fusion.learning.families import Family
 from fusion.learning.fitted import Fitted
-from fusion.learning.labels import Labels, offset_of
+from fusion.learning.labels import Labels, check_same_rows, offset_of
 from fusion.learning.solving import digest, solve
 from fusion.learning.vertical import (
     VerticalObjective,
     ask_to_stop,
     one_channel,
+    open_fit,
     receive_numbers,
     send_numbers,
     serve,
@@ -123,7 +124,7 @@ class VerticalGLM:
         X : pandas, polars or pyarrow table, or (n, k) array
             This party's columns; the label party may have none, as ``df[[]]``.
         y : (n,) numbers
-            Labels: the label party only, as is all that follows.
+            Labels: the label party only, as is all that follows. A Series must have the index of X.
         exposure, offset : (n,) numbers, optional
             The log of the exposure, or the offset, is added to the linear predictor; with the Gaussian family only
             the offset.
@@ -157,9 +158,10 @@ class VerticalGLM:
                 design.check_common(x)
                 labels = None
             else:
+                check_same_rows(X, y=y, exposure=exposure, offset=offset, weight=weight)
                 labels = Labels.of(family, y, exposure, offset, weight, len(x))
             label = channel.peer if labels is None else channel.name
-            session = channel.open(learn=label, kinds=(), rows=len(x), parameters=self._announced())
+            session = open_fit(channel, label, len(x), self._announced())
             check_alignment(channel, session, fingerprint(X))
             ours = x.shape[1] + (self.fit_intercept and labels is not None)
             theirs = swap_counts(channel, ours)
@@ -247,7 +249,7 @@ class VerticalGLM:
         X : DataFrame or (n, k) array
             This party's columns of the same rows as over there, in the same order.
         exposure, offset : (n,) numbers, optional
-            The label party's, as in `fit`.
+            The label party's, as in `fit`; without them, means are those of exposure 1.
 
         Raises
         ------
@@ -269,6 +271,7 @@ class VerticalGLM:
             x = fitted.design.apply(X)
             if not fitted.label and not (exposure is None and offset is None):
                 raise InputError("exposure and offset belong to the label party")
+            check_same_rows(X, exposure=exposure, offset=offset)
             added = offset_of(fitted.family, exposure, offset, len(x))
             label, other = (channel.name, channel.peer) if fitted.label else (channel.peer, channel.name)
             session = channel.open(learn=label, kinds=(), rows=len(x), parameters={"model": fitted.model})

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from fusion.errors import InputError
 from fusion.learning.families import Family, Sums
 from fusion.learning.objective import Estimate
 
-__all__ = ["Labels", "binary_labels", "offset_of", "row_weights"]
+__all__ = ["Labels", "binary_labels", "check_same_rows", "offset_of", "row_weights"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -73,9 +74,24 @@ class Labels:
         }
 
 
+def check_same_rows(X: Any, **columns: Any) -> None:
+    """Raise InputError when a Series is of other rows than X, or of the same in another order, by their indexes.
+
+    Values without an index, or beside an X without one, go by position.
+    """
+    if not isinstance(X, pd.DataFrame):
+        return
+    for name, values in columns.items():
+        if isinstance(values, pd.Series) and len(values) == len(X) and not values.index.equals(X.index):
+            raise InputError(
+                f"{name} and X have different indexes, so row i may be two people; take both from the same table, or "
+                f"pass {name}.to_numpy() if they are in the same order"
+            )
+
+
 def binary_labels(y: Any, rows: int) -> Floats:
     """Labels of 0 and 1, both of which occur; InputError otherwise."""
-    labels = _column("y", y, rows)
+    labels = _column("y", y, rows, "; turn labels into 0 and 1, such as y == 'bad'")
     if not np.isin(labels, (0.0, 1.0)).all():
         raise InputError("labels must be 0 or 1; turn them into these, such as y == 'bad'")
     if labels.min() == labels.max():
@@ -108,11 +124,11 @@ def row_weights(y: Floats, weight: Any, classes: str | Mapping[int, float] | Non
     return weights
 
 
-def _column(name: str, values: Any, rows: int) -> Floats:
+def _column(name: str, values: Any, rows: int, hint: str = "") -> Floats:
     try:
         column = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"{name} must be numbers") from None
+        raise InputError(f"{name} must be numbers{hint}") from None
     if column.shape != (rows,):
         raise InputError(f"{name} has shape {column.shape}, X has {rows} rows; pass one number a row")
     if not np.isfinite(column).all():

@@ -19,11 +19,11 @@ from fusion.learning import logistic_half as halves
 from fusion.learning.alignment import check_alignment, fingerprint
 from fusion.learning.descent import LARGEST_COLUMN, LARGEST_WEIGHT, Plan, Targets, check_batches, prepare
 from fusion.learning.design import Design
-from fusion.learning.labels import binary_labels, row_weights
+from fusion.learning.labels import binary_labels, check_same_rows, row_weights
 from fusion.learning.logistic_half import Half
 from fusion.learning.solving import digest
 from fusion.learning.training import train
-from fusion.learning.vertical import one_channel, receive_numbers, send_numbers, swap_counts, swap_numbers
+from fusion.learning.vertical import one_channel, open_fit, receive_numbers, send_numbers, swap_counts, swap_numbers
 
 __all__ = ["RangeWarning", "VerticalLogistic"]
 
@@ -126,7 +126,7 @@ class VerticalLogistic:
         X : pandas, polars or pyarrow table, or (n, k) array
             This party's columns; the label party may have none, as ``df[[]]``.
         y : (n,) numbers
-            Labels, 0 or 1: the label party only, as are weights.
+            Labels, 0 or 1: the label party only, as are weights. A Series must have the index of X.
         weight : (n,) numbers, optional
             How much a row counts; only proportions matter.
         checkpoint : path, optional
@@ -156,10 +156,11 @@ class VerticalLogistic:
                     raise InputError("weight belongs to the label party, who passes y")
                 design.check_common(x)
             else:
+                check_same_rows(X, y=y, weight=weight)
                 labels = binary_labels(y, len(x))
                 targets = Targets(labels, row_weights(labels, weight, self.class_weight))
             label = channel.peer if targets is None else channel.name
-            session = channel.open(learn=label, kinds=(), rows=len(x), parameters=self._announced())
+            session = open_fit(channel, label, len(x), self._announced())
             order = fingerprint(X)
             check_alignment(channel, session, order)
             ours = x.shape[1] + (targets is not None)

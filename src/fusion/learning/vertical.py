@@ -46,13 +46,14 @@ Reference
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from fusion.channel import Channel, Chunk, Group
-from fusion.errors import InputError, PeerError
+from fusion.channel import Channel, Chunk, Group, Session
+from fusion.errors import InputError, MismatchError, PeerError
 from fusion.learning.families import Family, Sums
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "VerticalObjective",
     "ask_to_stop",
     "one_channel",
+    "open_fit",
     "receive_numbers",
     "send_numbers",
     "serve",
@@ -342,11 +344,24 @@ def serve(peer: Channel, products: Answering, family: Family, x: Floats, *, thei
 
 def one_channel(peer: Any) -> Channel:
     """A channel, or the only one of a group."""
+    if isinstance(peer, Channel):
+        return peer
     if not isinstance(peer, Group):
-        return peer  # type: ignore[no-any-return]
+        raise InputError("the channel comes first: fit(peer, X, y), predict(peer, X)")
     if len(peer) != 1:
         raise InputError("two parties fit this model; pass one channel, such as group['hospital']")
     return peer[next(iter(peer))]
+
+
+def open_fit(peer: Channel, label: str, rows: int, parameters: Mapping[str, str | int]) -> Session:
+    """Open a fit. That both sides pass ``y``, or neither, shows in whom they announce as the label party."""
+    try:
+        return peer.open(learn=label, kinds=(), rows=rows, parameters=parameters)
+    except MismatchError as error:
+        if error.field != "learn":
+            raise
+        passed = "both sides pass y" if label == peer.name else "neither side passes y"
+        raise InputError(f"{passed}; the labels are those of exactly one of the two") from None
 
 
 def send_numbers(peer: Channel, values: Floats) -> None:
