@@ -15,10 +15,10 @@ __all__ = ["comparison_table", "figure", "whole_report"]
 
 
 def figure(value: float) -> str:
-    """A figure as it is read: whole numbers as such, others to four decimals."""
+    """A figure as it is read: whole from a thousand on, below it to four decimals."""
     if value != value:
         return "none"
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4f}"
+    return f"{value:,.0f}" if abs(value) >= 1000 or float(value).is_integer() else f"{value:,.4f}"
 
 
 def comparison_table(compared: Sequence[Comparison]) -> pd.DataFrame:
@@ -29,13 +29,16 @@ def comparison_table(compared: Sequence[Comparison]) -> pd.DataFrame:
             "figure": [each.name for each in compared],
             "between the parties": [figure(each.value) for each in compared],
             "in the clear": [figure(each.cleartext) for each in compared],
-            "apart by": [
-                f"{abs(each.value - each.cleartext):.1e}" if each.value != each.cleartext else "0" for each in compared
-            ],
-            "allowed": [f"{each.tolerance:g}" for each in compared],
+            "apart by": [_difference(abs(each.value - each.cleartext)) for each in compared],
+            "allowed": [f"{each.tolerance:,g}" for each in compared],
             "agrees": ["yes" if each.agrees else "NO" for each in compared],
         }
     )
+
+
+def _difference(apart: float) -> str:
+    """How far two figures are apart: whole from ten on, below it to two digits."""
+    return f"{apart:,.0f}" if apart >= 10 else f"{apart:.2g}"
 
 
 def whole_report(
