@@ -214,11 +214,11 @@ def bad(feature, label, y):
     yield {"epochs": 5000, "batch": 100}, "fewer epochs"
 
 
-@pytest.mark.parametrize("case", range(29))
+@pytest.mark.parametrize("case", range(30))
 def test_bad_input(case):
     feature, label, y = drawn(400)
     cases = list(bad(feature, label, y))
-    assert len(cases) == 29
+    assert len(cases) == 30
     changes, message = cases[case]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)

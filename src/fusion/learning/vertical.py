@@ -344,10 +344,10 @@ def serve(peer: Channel, products: Answering, family: Family, x: Floats, *, thei
 
 def one_channel(peer: Any) -> Channel:
     """A channel, or the only one of a group."""
-    if isinstance(peer, Channel):
-        return peer
     if not isinstance(peer, Group):
-        raise InputError("the channel comes first: fit(peer, X, y), predict(peer, X)")
+        if not hasattr(peer, "operation"):  # a table, where the channel was forgotten
+            raise InputError("the channel comes first: fit(peer, X, y), predict(peer, X)")
+        return peer  # type: ignore[no-any-return]
     if len(peer) != 1:
         raise InputError("two parties fit this model; pass one channel, such as group['hospital']")
     return peer[next(iter(peer))]
