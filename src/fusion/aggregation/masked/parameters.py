@@ -124,7 +124,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def digest(self) -> bytes:
         """32 bytes that stand for all of it."""
-        return hashlib.sha256(b"fusion/sum/parameters/1" + encode(self)).digest()
+        return hashlib.sha256(b"fusion/sum/parameters/2" + encode(self)).digest()
 
 
 def _least(n: int, colluding: int) -> int:
