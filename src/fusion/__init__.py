@@ -19,7 +19,19 @@ from fusion.errors import (
 )
 
 if TYPE_CHECKING:
-    from fusion import aggregation, channel, crypto, disclosure, kernels, learning, progress, psi, scenarios, tables
+    from fusion import (
+        aggregation,
+        channel,
+        crypto,
+        disclosure,
+        flower,
+        kernels,
+        learning,
+        progress,
+        psi,
+        scenarios,
+        tables,
+    )
     from fusion.channel.connect import connect
     from fusion.channel.simulate import simulate
 
@@ -30,6 +42,7 @@ _SUBPACKAGES = (
     "channel",
     "crypto",
     "disclosure",
+    "flower",
     "kernels",
     "learning",
     "progress",
@@ -52,6 +65,7 @@ __all__ = [
     "connect",
     "crypto",
     "disclosure",
+    "flower",
     "kernels",
     "learning",
     "progress",
