@@ -305,7 +305,7 @@ def test_streams_deliver_in_order_or_not_yet(script: list[tuple[bytes, bytes, in
     road: list[list[bytes]] = [[], []]  # packets ever made by each end
 
     def take(to: int, packet: bytes) -> None:
-        arrived[to] += ends[to].take(packet)
+        arrived[to] += ends[to].take(packet) or b""
         assert written[1 - to].startswith(arrived[to])
         assert ends[to].received == len(arrived[to])
 

@@ -28,6 +28,7 @@ from fusion.channel.channel import Channel
 from fusion.channel.config import Party, Peer
 from fusion.channel.identity import fingerprint_of_certificate, protocol_of, tls_context
 from fusion.channel.mailbox import Mailbox
+from fusion.channel.messages import State
 from fusion.channel.policy import Policy, allow_all
 from fusion.channel.tls import HEARTBEAT, Tls, WrongKey, explain
 from fusion.errors import InputError, PeerError, TransportError
@@ -143,16 +144,16 @@ class Stream:
         self._told = self.received
         return _HEADER.pack(self._tag, start, self.received) + data
 
-    def take(self, packet: bytes, *, room: bool = True) -> bytes:
-        """What is new in a packet; nothing when it is malformed, or of another session: as good as lost.
+    def take(self, packet: bytes, *, room: bool = True) -> bytes | None:
+        """What is new in a packet; None when it is malformed, or of another session: as good as lost.
 
         Without ``room`` its bytes are left for the peer to send again.
         """
         if not _HEADER.size <= len(packet) <= MAX_PACKET:
-            return b""
+            return None
         tag, start, acknowledged = _HEADER.unpack_from(packet)
         if tag != self._tag or acknowledged > self._sent:
-            return b""
+            return None
         if acknowledged > self._acknowledged:
             del self._kept[: acknowledged - self._acknowledged]
             self._acknowledged = acknowledged
@@ -179,7 +180,8 @@ class RelayTransport:
         self._said_goodbye = False
         self._close_by: float | None = None
         self._heard = time.monotonic()
-        self._spoke = 0.0
+        self._spoke = self._heard
+        self._told: State = "waiting"
         self._thread = threading.Thread(target=self._run, name=f"fusion-relay-{peer.name}", daemon=True)
         self._thread.start()
 
@@ -224,7 +226,7 @@ class RelayTransport:
         # What the mailbox has not taken stays here, so the peer's next bytes wait at the peer's.
         fresh = self._stream.take(came, room=self._tls.wire_in.pending < MAX_DATA)
         now = time.monotonic()
-        if fresh:
+        if fresh is not None:
             self._tls.wire_in.write(fresh)
             self._tls.unread = True
             self._heard = now
@@ -257,13 +259,19 @@ class RelayTransport:
             self._said_goodbye = True
             with contextlib.suppress(ssl.SSLError):
                 self._tls.plain.unwrap()
-        elif self._met and not closing and now - self._spoke >= HEARTBEAT:
-            self._tls.beat(self._mailbox)
-            self._spoke = now
+        elif self._met and not closing:
+            self._beat(now)
         self._stream.write(self._tls.wire_out.read())
         if self._close_by is None:
             return True
         return now < self._close_by and not (self._said_goodbye and self._stream.settled)
+
+    def _beat(self, now: float) -> None:
+        """Say what this side is doing, when it is news: an empty packet costs whoever carries it less."""
+        state = self._mailbox.activity.state
+        if state != self._told or (state == "busy" and now - self._spoke >= HEARTBEAT):
+            self._tls.beat(self._mailbox)
+            self._told, self._spoke = state, now
 
     def _waiting(self) -> bool:
         """Whether nothing happens here before something comes."""
