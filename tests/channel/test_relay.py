@@ -74,7 +74,7 @@ def side(
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in {"LINGER": 1.0, "HEARTBEAT": 0.1, "SILENCE": 2.0}.items():
+    for name, seconds in {"LINGER": 0.5, "HEARTBEAT": 0.1, "SILENCE": 1.0}.items():
         monkeypatch.setattr(relay, name, seconds)
 
 
@@ -285,7 +285,7 @@ def test_computing_for_long_is_not_silence(keys: Keys, monkeypatch: pytest.Monke
     pause = threading.Event()
 
     def slow(peer: Channel) -> list[bytes]:
-        return swap(peer, sent(1), inside=lambda _: bool(pause.wait(3.0)) and None)
+        return swap(peer, sent(1), inside=lambda _: bool(pause.wait(2.0)) and None)
 
     post = Post()
     a, b = duel(side(keys, post, "a", slow), side(keys, post, "b", lambda peer: swap(peer, sent(2))))

@@ -159,23 +159,25 @@ def _visit(grid: Grid, turn: list[_Party], words: bytes, a: _Party, b: _Party, m
             "packet": wire.vector(one.mail, "packet"),
         }
         messages.append(Message(RecordDict(content), one.node, message_type, group_id="fusion"))
-    heard = set()
-    for reply in grid.send_and_receive(messages, timeout=_MESSAGE):
-        if reply.has_error() or reply.metadata.src_node_id not in brought:
+    replies = {
+        reply.metadata.src_node_id: reply
+        for reply in grid.send_and_receive(messages, timeout=_MESSAGE)
+        if not reply.has_error() and reply.metadata.src_node_id in brought
+    }
+    for one in turn:
+        if one.node in replies:
+            one.mail, one.failures = b"", 0
             continue
-        one = brought[reply.metadata.src_node_id]
+        one.failures += 1
+        if one.failures == _TRIES:
+            raise TransportError(f"{one.name} did not answer {_TRIES} messages in a row; see the log of its node")
+    for node, reply in replies.items():
+        one = brought[node]
         said = wire.config_of(reply, {"state": str, "error": str, "field": str}, one.name)
-        heard.add(one.name)
         other = b if one is a else a
-        one.mail, one.failures = b"", 0
         if packet := wire.vector_of(reply, "packet", one.name, key="packet"):
             other.mail = packet
         if not one.over:
             one.state = said["state"]
             one.error = said["error"] + (f" ({said['field']})" if said["field"] else "")
             one.result = dict(reply.content.config_records.get("result", {}))  # type: ignore[arg-type]
-    for one in turn:
-        if one.name not in heard:
-            one.failures += 1
-            if one.failures == _TRIES:
-                raise TransportError(f"{one.name} did not answer {_TRIES} messages in a row; see the log of its node")

@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -73,7 +74,10 @@ class Session:
         self._job = job
         self._changed = threading.Condition()
         self._brought: deque[bytes] = deque()
+        self._taken = 0  # packets brought that the channel has had
         self._packet: bytes | None = None
+        self._packet_knows = 0  # how many it had had when it made this one
+        self._ready = False  # whether it waits for the next
         self._outcome: Visit | None = None
         self._over = False  # no more packets will be made
         self._visited = time.monotonic()
@@ -111,12 +115,14 @@ class Session:
     def _carry(self, packet: bytes) -> bytes:
         """The channel's courier: hand the packet to the next visitor, and wait for what one brings."""
         with self._changed:
-            self._packet = packet
+            self._packet, self._packet_knows, self._ready = packet, self._taken, True
             self._changed.notify_all()
-            while not self._brought:
+            while not self._brought or self._packet is not None:
                 if self._over or time.monotonic() - self._visited > IDLE:
                     raise TransportError(f"no message of the server came for {IDLE:g} s; see its log")
                 self._changed.wait(1.0)
+            self._ready = False
+            self._taken += 1
             return self._brought.popleft()
 
     def visit(self, brought: Visit) -> Visit:
@@ -126,22 +132,24 @@ class Session:
         until = time.monotonic() + PATIENCE
         with self._changed:
             self._visited = time.monotonic()
-            early, self._packet = self._packet, None
-            if len(self._brought) < _MAX_WAITING and (brought.packet or early is None):
+            packet, self._packet = self._packet, None
+            # one that brings nothing asks again for what may have been lost
+            ask = packet is None and self._ready and not self._brought
+            if (brought.packet and len(self._brought) < _MAX_WAITING) or ask:
                 self._brought.append(brought.packet)
-                self._changed.notify_all()
-            packet = early
+            known = self._taken + len(self._brought)
+            self._changed.notify_all()
             while packet is None and not self._settled() and (remaining := until - time.monotonic()) > 0:
                 self._changed.wait(min(remaining, 1.0))
                 packet, self._packet = self._packet, None
+            self._changed.notify_all()
             self._visited = time.monotonic()
             outcome = self._outcome
             if outcome is not None:
                 self._fetched = self._visited
                 return msgspec.structs.replace(outcome, packet=packet or b"")
-            # an answer that was ready is none to what was brought
-            unanswered = packet is None or (early is not None and brought.packet)
-            state: State = "busy" if unanswered else "waiting"
+            # a packet that was made before is no answer
+            state: State = "busy" if packet is None or self._packet_knows < known else "waiting"
             return Visit(state=state, packet=packet or b"")
 
     def _settled(self) -> bool:
@@ -204,7 +212,8 @@ def main() -> None:
     server = socket.socket(socket.AF_UNIX)
     server.bind(job.socket)
     server.listen(4)
-    if os.fork():  # before there is any thread: whoever started us may go on, the socket is there
+    if child := os.fork():  # before there is any thread: whoever started us may go on, the socket is there
+        Path(job.socket).with_suffix(".session").write_text(f"{child}\n")
         os._exit(0)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
