@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
+from flwr.common.serde import message_to_proto
+from flwr.serverapp import Grid, ServerApp
+from flwr.serverapp.strategy import Result, Strategy
 
 from fusion.channel import Identity
 from fusion.flower import InProcessGrid, SecureMod, Terms
@@ -38,8 +41,57 @@ class Federation:
             for name in self.clients
         ]
 
-    def grid(self, app: Any, **more: Any) -> InProcessGrid:
-        return InProcessGrid(app, self.nodes, **more)
+    def grid(self, app: Any, **more: Any) -> Watched:
+        return Watched(app, self.nodes, **more)
+
+
+class Watched(InProcessGrid):
+    """A grid whose messages are kept, as a server keeps them, and may be lost, changed or repeated on the way.
+
+    ``on_the_way`` gets a message and its step and gives those to be delivered, in order; the reply to the last one
+    comes back. ``on_return`` gets the reply and its step, and gives what comes back.
+    """
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.record: list[Message] = []
+        self.on_the_way: Callable[[Message, str], list[Message]] = lambda message, step: [message]
+        self.on_return: Callable[[Message, str], Message | None] = lambda reply, step: reply
+        self.refusals: list[str] = []
+
+    def deliver(self, message: Message) -> Message | None:
+        name = step_of(message)
+        reply = None
+        for each in self.on_the_way(message, name):
+            reply = super().deliver(each)
+            if reply is not None:
+                self.record.append(reply)
+                if reply.has_error():
+                    self.refusals.append(str(reply.error.reason))
+        return None if reply is None else self.on_return(reply, name)
+
+    def seen(self) -> bytes:
+        """Everything that the server has had in its hands."""
+        return b"".join(message_to_proto(message).SerializeToString() for message in self.record)
+
+
+def step_of(message: Message) -> str:
+    """``train keys``, ``evaluate answer`` and so on; only the type for other messages."""
+    record = message.content.config_records.get("fusion")
+    return f"{message.metadata.message_type} {'' if record is None else record['step']}".strip()
+
+
+def run(grid: InProcessGrid, strategy: Strategy, rounds: int = 3, **more: Any) -> Result:
+    """A whole federation; what ``start`` returns."""
+    found: list[Result] = []
+    server = ServerApp()
+
+    @server.main()
+    def main(grid: Grid, context: Context) -> None:
+        found.append(strategy.start(grid, more.pop("arrays", initial()), num_rounds=rounds, **more))
+
+    grid.serve(server)
+    return found[0]
 
 
 def rows(context: Context, n: int = 200) -> tuple[np.ndarray, np.ndarray]:
@@ -62,9 +114,7 @@ def step(arrays: ArrayRecord, context: Context) -> ArrayRecord:
     return ArrayRecord({name: _array(value) for name, value in out.items()})
 
 
-def _array(value: np.ndarray) -> Any:
-    from flwr.app import Array
-
+def _array(value: np.ndarray) -> Array:
     return Array(value)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fusion.flower.in_process import InProcessGrid, run_in_process
     from fusion.flower.introduction import find_parties, introduce
     from fusion.flower.member import Member, load_clients
+    from fusion.flower.noise import Noise
     from fusion.flower.secure import SecureFedAvg
     from fusion.flower.secure_client import SecureMod
     from fusion.flower.terms import Terms
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "InProcessGrid": "in_process",
     "Member": "member",
+    "Noise": "noise",
     "SecureFedAvg": "secure",
     "SecureMod": "secure_client",
     "Terms": "terms",
@@ -36,6 +38,7 @@ _MODULES = {
 __all__ = [
     "InProcessGrid",
     "Member",
+    "Noise",
     "SecureFedAvg",
     "SecureMod",
     "Terms",

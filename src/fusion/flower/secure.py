@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from logging import INFO, WARNING
@@ -88,8 +89,14 @@ class SecureFedAvg(Strategy):
         self._plan: tuple[int, float] | None = None
         self._arrays = ArrayRecord()
         # what does not protect is refused before anything runs
-        for lane in terms.lanes:
-            terms.parameters(list(self.clients), lane=lane, values=0, rounds=1, about=b"")
+        terms.parameters(list(self.clients), lane=MessageType.TRAIN, values=0, rounds=1, about=b"")
+
+    @property
+    def epsilon_spent(self) -> float:
+        """The epsilon of the rounds so far, those that failed included; infinite without noise. See `Noise`."""
+        if self.terms.noise is None:
+            return math.inf
+        return 0.0 if self._run is None else self._run.spent
 
     def summary(self) -> None:
         """Log what was agreed."""
@@ -181,6 +188,15 @@ class _Run:
         self._servers: dict[str, Server] = {}
         self._inboxes: dict[str, dict[str, bytes]] = {}
         self._complaints: dict[str, str] = {}
+        self._begun = 0
+
+    @property
+    def spent(self) -> float:
+        """The epsilon of the rounds that have begun."""
+        if not self._begun:
+            return 0.0
+        amount = self._terms.plan(self._servers[MessageType.TRAIN].parameters).amount
+        return math.inf if amount is None else amount.spent(self._begun)
 
     def meet(self, layout: updates.Layout, wait: float) -> None:
         """Collect everybody's keys and shares."""
@@ -217,6 +233,7 @@ class _Run:
     def invite(self, lane: str, number: int, content: RecordDict) -> list[Message]:
         """The messages that ask for the vectors of a round."""
         inboxes = self._inboxes[lane]
+        self._begun = max(self._begun, number)
         return [
             Message(
                 RecordDict(
@@ -249,7 +266,10 @@ class _Run:
                 name = self._nodes[message.metadata.src_node_id]
                 current.add_answer(name, wire.config_of(message, {"answer": bytes}, name)["answer"])
         total = self._enough(current.total)
-        return updates.decoded(self._terms, lane, server.parameters.limit, len(included), total), included
+        plan = self._terms.plan(server.parameters)
+        if plan.amount is not None and plan.amount.noise.by == "server":
+            total += plan.amount.share(total.size)
+        return updates.decoded(self._terms, plan, lane, len(included), total), included
 
     def _introduce(self, node: int, found: dict[str, Any]) -> None:
         """Take a node for the client whose identity has signed its keys."""

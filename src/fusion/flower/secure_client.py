@@ -100,12 +100,14 @@ class SecureMod:
 
     def _values(self, client: Client, lane: str, sent: Any, content: RecordDict) -> Any:
         weight, metrics = updates.weight_and_metrics(self.terms, content, lane)
-        bounds = list(self.terms.metrics_of(lane).values())
         change = updates.NOTHING
         if lane == MessageType.TRAIN:
-            change = updates.update(sent, wire.only_arrays(content, "the app"))
-            change = updates.clipped(change, self.terms.clip)
-        return updates.encoded(self.terms, client.parameters.limit, weight, metrics, bounds, change)
+            change = updates.clipped(self.terms, updates.update(sent, wire.only_arrays(content, "the app")))
+        plan = self.terms.plan(client.parameters)
+        values = updates.encoded(self.terms, plan, lane, weight, metrics, change)
+        if plan.amount is not None and plan.amount.noise.by == "clients":
+            values += plan.amount.share(values.size)
+        return values
 
 
 @dataclass(frozen=True, slots=True)

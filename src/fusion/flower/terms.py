@@ -13,8 +13,9 @@ import msgspec
 from fusion.aggregation.encoding import whole
 from fusion.aggregation.masked import Parameters
 from fusion.errors import InputError, MismatchError
+from fusion.flower.noise import Amount, Noise
 
-__all__ = ["LABEL", "Terms"]
+__all__ = ["LABEL", "Plan", "Terms"]
 
 LABEL = b"fusion/flower/1/"
 
@@ -33,7 +34,10 @@ class Terms:
     max_examples : int or None
         The largest weight that a client may have. None: all clients count the same, and no weights are needed.
     clip : float or None
-        Updates that are longer, in the Euclidean norm, are scaled down to this length.
+        Updates that are longer are scaled down to this length: the Euclidean norm, or with Laplace noise the sum of
+        magnitudes.
+    noise : Noise or None
+        Noise on the sums. It needs ``clip``, and clients that count the same.
     metrics, evaluate_metrics : mapping of str to float
         The metrics that are averaged, of training and of evaluation, each with its largest magnitude. Others may not be
         returned. Without any, evaluation by the clients is left out.
@@ -49,6 +53,7 @@ class Terms:
     bound: float | None = None
     max_examples: int | None = None
     clip: float | None = None
+    noise: Noise | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     evaluate_metrics: Mapping[str, float] = field(default_factory=dict)
     threshold: int | None = None
@@ -69,6 +74,13 @@ class Terms:
                     raise InputError(f"{name!r} is the weight; it is added up anyway, and is no metric")
         if self.max_examples is not None:
             whole(self.max_examples, "max_examples", 1, (1 << 31) - 1)
+        if self.noise is not None and (self.clip is None or self.bound is not None):
+            raise InputError("noise hides updates of a length that is known: give clip=, and no bound=")
+        if self.noise is not None and (self.max_examples is not None or self.evaluate_metrics):
+            raise InputError(
+                "noise is for updates that count the same, and covers no sums of evaluation: "
+                "give no max_examples= and no evaluate_metrics=; evaluate at the server"
+            )
 
     @property
     def largest(self) -> float:
@@ -87,9 +99,14 @@ class Terms:
         return self.metrics if lane == "train" else self.evaluate_metrics
 
     def parameters(self, clients: Sequence[str], *, lane: str, values: int, rounds: int, about: bytes) -> Parameters:
-        """The masked sum of one lane: ``values`` of an update, the metrics, and the weight.
+        """The masked sums of one lane: ``values`` of an update, the metrics, and the weight.
 
         ``about`` stands for the run and the shapes of the arrays.
+
+        Raises
+        ------
+        InputError
+            If the terms do not fit so many clients or rounds, or a sum over them would not protect.
         """
         # as fine as 31 bits allow: every sum then fits words of 4 bytes
         limit = ((1 << 31) - 1) // max(1, len(clients))
@@ -105,6 +122,24 @@ class Terms:
             allow_two=self.allow_two,
             about=hashlib.sha256(LABEL + lane.encode() + b"\0" + self.encoded() + about).digest(),
         )
+
+    def plan(self, parameters: Parameters) -> Plan:
+        """How the sums of these parameters are used.
+
+        Raises
+        ------
+        InputError
+            If the noise is too much for them.
+        """
+        if self.noise is None:
+            return Plan(parameters.limit, None)
+        amount = self.noise.amount(
+            parameters.limit,
+            parts=1 + len(self.metrics),
+            rounds=parameters.rounds,
+            honest=parameters.threshold - parameters.colluding,
+        )
+        return Plan(amount.steps, amount)
 
     def overhead(self, lane: str) -> int:
         """How many values go before the update: the weight and the metrics."""
@@ -133,8 +168,26 @@ class Terms:
                 value = {str(name): float(bound) for name, bound in sorted(value.items())}
             elif each.name in ("bound", "clip") and value is not None:
                 value = float(value)
+            elif isinstance(value, Noise):
+                value = dataclasses.asdict(value)
             fields[each.name] = value
         return fields
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What whole numbers stand for in the sums of one lane.
+
+    Attributes
+    ----------
+    steps : int
+        The whole number that stands for the largest value of an update, and for the largest of each metric.
+    amount : Amount or None
+        The noise of each round.
+    """
+
+    steps: int
+    amount: Amount | None
 
 
 def _check_magnitude(value: object, name: str) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 
 from fusion.errors import InputError, TransportError
-from fusion.flower.terms import Terms
+from fusion.flower.terms import Plan, Terms
 
 __all__ = [
     "NOTHING",
@@ -22,6 +22,7 @@ __all__ = [
     "clipped",
     "decoded",
     "encoded",
+    "longer",
     "metric_record",
     "moved",
     "update",
@@ -117,13 +118,16 @@ def update(sent: ArrayRecord, returned: ArrayRecord) -> Vector:
     return out
 
 
-def clipped(values: Vector, length: float | None) -> Vector:
-    """Values scaled down to a Euclidean length, where they are longer."""
-    if length is None:
+def clipped(terms: Terms, values: Vector) -> Vector:
+    """An update, scaled down to the clip where it is longer."""
+    if terms.clip is None or not values.size:
         return values
-    largest = float(np.abs(values).max(initial=0.0))
-    norm = largest * math.sqrt(float(np.square(values / largest).sum())) if largest else 0.0
-    return values * (length / norm) if norm > length else values
+    largest = float(max(values.max(), -values.min()))
+    if terms.noise is not None and terms.noise.delta is None:
+        length = float(np.abs(values).sum())
+    else:
+        length = largest * math.sqrt(float(np.square(values / largest).sum())) if largest else 0.0
+    return values * (terms.clip / length) if length > terms.clip else values
 
 
 def weight_and_metrics(terms: Terms, content: RecordDict, lane: str) -> tuple[int, list[float]]:
@@ -144,7 +148,8 @@ def weight_and_metrics(terms: Terms, content: RecordDict, lane: str) -> tuple[in
         weight = 1
     elif terms.weighted_by_key not in records[0]:
         raise InputError(f"the app returned no {terms.weighted_by_key!r}, the weight of its update")
-    if isinstance(weight, list) or weight != int(weight) or not 0 <= weight <= (terms.max_examples or 1):
+    # in this order: what is no number, or infinite, has no whole part
+    if isinstance(weight, list) or not 0 <= weight <= (terms.max_examples or 1) or weight != int(weight):
         raise InputError(
             f"{terms.weighted_by_key!r} must be a whole number from 0 to {terms.max_examples}, or max_examples larger"
         )
@@ -163,35 +168,51 @@ def weight_and_metrics(terms: Terms, content: RecordDict, lane: str) -> tuple[in
 
 
 def encoded(
-    terms: Terms, limit: int, weight: int, metrics: Sequence[float], bounds: Sequence[float], values: Vector
+    terms: Terms, plan: Plan, lane: str, weight: int, metrics: Sequence[float], values: Vector
 ) -> npt.NDArray[np.int64]:
-    """Weight, metrics and update as whole numbers within ``limit``, all times the weight, nearest steps.
+    """Weight, metrics and update as whole numbers, all times the weight, in nearest steps; with noise, towards zero.
 
     Raises
     ------
     InputError
         If a value of the update is beyond the bound.
     """
+    # what noise hides must not be longer than the clip, not even by rounding
+    inward = plan.amount is not None
     share = weight / (terms.max_examples or 1)
+    bounds = terms.metrics_of(lane).values()
     head = [] if terms.max_examples is None else [weight]
-    head += [round(value / bound * share * limit) for value, bound in zip(metrics, bounds, strict=True)]
+    steps = [value / bound * share * plan.steps for value, bound in zip(metrics, bounds, strict=True)]
+    head += [math.trunc(value) if inward else round(value) for value in steps]
     out = np.empty(len(head) + values.size, np.int64)
     out[: len(head)] = head
-    if values.size and max(-float(values.min()), float(values.max())) > terms.largest:
+    if values.size and max(values.max(), -values.min()) > terms.largest * (1 + 2.0**-40):
         raise InputError("a value of the update is beyond bound=; train with smaller steps, clip, or raise the bound")
-    factor = limit / terms.largest * share
+    factor = plan.steps / terms.largest * share * (1 - 2.0**-20 if inward else 1)
     buffer = np.empty(min(_PART, values.size))
     for start in range(0, values.size, _PART):
         part = values[start : start + _PART]
         scaled = buffer[: part.size]
         np.multiply(part, factor, out=scaled)
-        np.rint(scaled, out=scaled)
-        np.clip(scaled, -limit, limit, out=scaled)
+        (np.trunc if inward else np.rint)(scaled, out=scaled)
+        np.clip(scaled, -plan.steps, plan.steps, out=scaled)
         out[len(head) + start : len(head) + start + part.size] = scaled
+    if plan.amount is not None and longer(out[len(head) :], plan.steps, euclidean=plan.amount.noise.delta is not None):
+        raise InputError("the update is longer than the clip that the noise is for")
     return out
 
 
-def decoded(terms: Terms, lane: str, limit: int, clients: int, total: npt.NDArray[np.int64]) -> Mean:
+def longer(values: npt.NDArray[np.int64], length: int, *, euclidean: bool) -> bool:
+    """Whether whole numbers below 2^31 are longer than ``length``, exactly."""
+    if not euclidean:
+        return int(np.abs(values).sum()) > length
+    # halves of 16 bits, whose products add up within 63 bits
+    high, low = values >> 16, values & 0xFFFF
+    squared = (int(high @ high) << 32) + (int(high @ low) << 17) + int(low @ low)
+    return squared > length * length
+
+
+def decoded(terms: Terms, plan: Plan, lane: str, clients: int, total: npt.NDArray[np.int64]) -> Mean:
     """The averages that a sum stands for.
 
     Raises
@@ -203,7 +224,7 @@ def decoded(terms: Terms, lane: str, limit: int, clients: int, total: npt.NDArra
     weight = clients if terms.max_examples is None else int(total[0])
     if weight <= 0:
         raise TransportError("the weights of all clients sum to zero; see that they have examples")
-    step = (terms.max_examples or 1) / weight / limit
+    step = (terms.max_examples or 1) / weight / plan.steps
     start = terms.max_examples is not None
     metrics = {
         name: float(value) * step * bound
