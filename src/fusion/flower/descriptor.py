@@ -51,7 +51,7 @@ class Descriptor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def binding(self, run_id: int) -> str:
         """What both must have heard alike, as one word: TLS compares it."""
-        label = b"fusion/flower/session/1/" + run_id.to_bytes(8, "little", signed=True)
+        label = b"fusion/flower/session/1/" + run_id.to_bytes(8, "little")
         return hashlib.sha256(label + self.encoded()).hexdigest()
 
 
