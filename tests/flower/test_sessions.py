@@ -60,6 +60,13 @@ def wire_bytes(message: Message) -> list[bytes]:
 
 
 @pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here a reply that has not come with its message never comes."""
+    monkeypatch.setattr("fusion.flower.introduction._MESSAGE", 0.0)
+    monkeypatch.setattr("fusion.flower.introduction._LOOK", 0.0)
+
+
+@pytest.fixture(autouse=True)
 def sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of sessions of this test's own; what still runs in the end is ended."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
