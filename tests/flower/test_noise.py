@@ -134,3 +134,23 @@ def test_epsilon_spent_without_noise_and_before_a_run(federation: Federation) ->
     assert SecureFedAvg(Terms(bound=1.0), federation.clients).epsilon_spent == math.inf
     terms = Terms(clip=1.0, noise=Noise(epsilon=1.0))
     assert SecureFedAvg(terms, federation.clients).epsilon_spent == 0.0
+
+
+@pytest.mark.parametrize("scale", [0.7, 0.85, 1.0])
+@pytest.mark.parametrize("holders", [2, 3, 5])
+def test_sums_of_discrete_gaussians_are_as_near_to_one_as_is_said(scale: float, holders: int) -> None:
+    """The factor that the notes of `Noise` give, for scales at which it can be seen at all."""
+
+    def mass(scale: float) -> np.ndarray:
+        found = np.exp(-(np.arange(-60, 61) ** 2) / (2 * scale**2))
+        return found / found.sum()
+
+    total = mass(scale)
+    for _ in range(holders - 1):
+        total = np.convolve(total, mass(scale))
+    middle = len(total) // 2
+    near = slice(middle - 4, middle + 5)
+    one = mass(scale * math.sqrt(holders))[60 - 4 : 60 + 5]
+    off = np.abs(np.log(total[near] / one)).max()
+    bound = 10 * sum(math.exp(-2 * math.pi**2 * scale**2 * k / (k + 1)) for k in range(1, holders))
+    assert 1e-12 < off <= bound

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flwr.app import ArrayRecord, Context, Message
+from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAvg
+from sklearn.linear_model import SGDRegressor
 
 from fusion.errors import InputError, TransportError
-from fusion.flower import InProcessGrid, SecureFedAvg, Terms
+from fusion.flower import InProcessGrid, SecureFedAvg, SecureMod, Terms
 from tests.flower.federation import Federation, app, initial, rows, run, step
 
 TERMS = Terms(bound=4.0, max_examples=1000, metrics={"loss": 100.0}, evaluate_metrics={"loss": 100.0})
@@ -191,6 +193,61 @@ def test_a_strategy_serves_one_run_after_the_other(federation: Federation) -> No
     same(first.arrays, second.arrays)
 
 
+def test_runs_of_one_series_share_a_context(federation: Federation) -> None:
+    strategy = SecureFedAvg(TRAIN, federation.clients)
+    first = federation.grid(app(TRAIN))
+    run(first, strategy, rounds=1)
+    second = federation.grid(app(TRAIN), run_id=2)
+    for node, context in second.contexts.items():
+        context.state = first.contexts[node].state
+    run(second, strategy, rounds=1)
+    assert len(strategy.included[1]) == 4
+    assert not second.refusals
+
+
 def test_configure_without_start_is_refused(federation: Federation) -> None:
     with pytest.raises(InputError, match="start"):
         SecureFedAvg(TRAIN, federation.clients).configure_train(1, initial(), None, None)
+
+
+def test_arrays_of_scikit_learn(federation: Federation) -> None:
+    """A list of arrays, float64, as its users send them."""
+    made = ClientApp(mods=[SecureMod(TRAIN)])
+    trained = {}
+
+    @made.train()
+    def train(message: Message, context: Context) -> Message:
+        x, y = rows(context)
+        model = SGDRegressor(random_state=0, max_iter=5, tol=None)
+        coefficients, offset = message.content["arrays"].to_numpy_ndarrays()
+        model.fit(x, y, coef_init=coefficients, intercept_init=offset)
+        trained[context.node_id] = (len(y), model.coef_)
+        metrics = MetricRecord({"num-examples": len(y), "loss": 0.5})
+        arrays = ArrayRecord([model.coef_, model.intercept_])
+        return Message(RecordDict({"arrays": arrays, "metrics": metrics}), reply_to=message)
+
+    start = ArrayRecord([np.zeros(3), np.zeros(1)])
+    found = run(federation.grid(made), SecureFedAvg(TRAIN, federation.clients), rounds=1, arrays=start)
+    weights, coefficients = zip(*trained.values(), strict=True)
+    expected = np.average(coefficients, axis=0, weights=weights)
+    np.testing.assert_allclose(found.arrays.to_numpy_ndarrays()[0], expected, atol=1e-7)
+
+
+def test_a_request_that_comes_late_costs_that_round_only(federation: Federation) -> None:
+    """North's request of the first round is held up until the second one's."""
+    held: list[Message] = []
+
+    def late(message: Message, step: str) -> list[Message]:
+        if message.metadata.dst_node_id != 2 or step != "train vector":
+            return [message]
+        if message.metadata.group_id == "1":
+            held.append(message)
+            return []
+        return [held.pop(), message] if held else [message]
+
+    grid = federation.grid(app(TRAIN))
+    grid.on_the_way = late
+    strategy = SecureFedAvg(TRAIN, federation.clients)
+    run(grid, strategy)
+    assert [len(strategy.included[number]) for number in (1, 2, 3)] == [3, 4, 4]
+    assert not grid.refusals

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fusion.errors import InputError, TransportError
-from fusion.flower import Noise, Terms, updates
+from fusion.flower import Noise, Terms, updates, wire
 
 TERMS = Terms(bound=2.0, max_examples=100, metrics={"loss": 10.0, "accuracy": 1.0})
 NAMES = ["a", "b", "c"]
@@ -197,3 +197,10 @@ def test_weights_beyond_the_words() -> None:
     terms = Terms(bound=1.0, max_examples=10**9)
     with pytest.raises(InputError, match="max_examples is at most 715827882 with 3 clients"):
         plan(terms, 5)
+
+
+def test_a_vector_beyond_a_message_of_flower(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "_LARGEST", 10)
+    assert wire.vector(bytes(10), "masked")["data"].data == bytes(10)
+    with pytest.raises(InputError, match="beyond what one message of Flower holds"):
+        wire.vector(bytes(11), "masked")

@@ -6,7 +6,6 @@ The only package that imports ``flwr``. What is here loads when first used.
 from __future__ import annotations
 
 import importlib
-import os
 from typing import TYPE_CHECKING, Any
 
 from fusion.errors import InputError
@@ -48,10 +47,6 @@ __all__ = [
     "load_clients",
     "run_in_process",
 ]
-
-# Flower reports its use, and asks for newer versions of itself, unless told otherwise before it is imported.
-os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
-os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 All of it comes from the node, never from the server: pins that a server hands out are pins of its own making.
 
-    flower-supernode ... --node-config 'fusion-identity="/etc/clinic.key" fusion-clients="/etc/clients.toml"'
+    flower-supernode --node-config 'fusion-identity="/srv/fusion/clinic.key" fusion-clients="/srv/fusion/clients.toml"'
 """
 
 from __future__ import annotations

@@ -39,6 +39,19 @@ class Noise:
         ``"clients"``: each adds a share, and those of the clients that do not work with the server make it whole. The
         server sees noisy sums only. ``"server"``: it adds the noise to the exact sums that it sees. That protects
         against whoever gets the models, and **not against the server**.
+
+    Notes
+    -----
+    Epsilon compares a run with one in which a client's updates and metrics are all zero. Who took part, who refused
+    and why is not covered, nor are other runs: each spends its own epsilon.
+
+    With ``by="clients"`` it holds against the server and ``colluding`` clients, since of every sum's ``threshold``
+    terms at least ``threshold - colluding`` come from others, and so many shares make the noise whole; further ones
+    add to it. Laplace shares sum to discrete Laplace noise exactly. Discrete Gaussian shares do so up to a factor of
+    exp(t) in each probability, t = 10 sum exp(-2 pi^2 s^2 k / (k + 1)) over k from 1 to the number of shares less one
+    (Kairouz, Liu, Steinke, "The Distributed Discrete Gaussian Mechanism", ICML 2021); at the standard deviation s of
+    8 or more that is allowed here, t is below 10^-260, and left out. Rounds compose by concentrated differential
+    privacy, as OpenDP computes it, or, for Laplace noise, by adding up.
     """
 
     epsilon: float

@@ -25,6 +25,7 @@ from fusion.flower.terms import Terms
 __all__ = ["SecureFedAvg"]
 
 T = TypeVar("T")
+_COARSE = 1e-5
 
 
 class SecureFedAvg(Strategy):
@@ -56,15 +57,16 @@ class SecureFedAvg(Strategy):
 
     Outputs: the server has the sums. Clients have the next model.
 
-    Leakage: to the server, who took part in each round, and the sums over at least ``threshold`` of the clients: the
-    sum of the weights too. To clients, the models.
+    Leakage: to the server, who took part in each round, who refused and why, and the sums over at least ``threshold``
+    of the clients: the sum of the weights too. To clients, the models.
 
     Threat model: as `fusion.aggregation.secure_sum` with a server, which may deviate and work with ``colluding``
     clients. It still chooses the models, and may train on the same one again with other clients. Whoever sends the
     clients their code sees everything, if that code says so.
 
     Rounds and bytes: two flights before the first round, then two flights a round, two more where clients evaluate. A
-    vector has 4 bytes for each value of the model.
+    client sends 4 bytes for each value of the model and some 130 n in a round; before, 64 + 66 n bytes for each round
+    of the run, and receives 64 n + 66 n of them.
 
     Reference: K. Bonawitz and others, "Practical Secure Aggregation for Privacy-Preserving Machine Learning" (CCS
     2017), with the changes that `fusion.aggregation.masked` states. B. McMahan and others, "Communication-Efficient
@@ -207,6 +209,7 @@ class _Run:
             parameters = terms.parameters(
                 list(self._clients), lane=lane, values=values, rounds=self._rounds, about=about
             )
+            terms.plan(parameters)  # more noise than these sums hold is refused before anybody is asked
             self._servers[lane] = Server(parameters)
         asked = wire.config(
             step="keys",
@@ -269,7 +272,12 @@ class _Run:
         plan = self._terms.plan(server.parameters)
         if plan.amount is not None and plan.amount.noise.by == "server":
             total += plan.amount.share(total.size)
-        return updates.decoded(self._terms, plan, lane, len(included), total), included
+        mean = updates.decoded(self._terms, plan, lane, len(included), total)
+        # half a step for each client, in parts of a bound
+        off = 0.5 * len(included) * (self._terms.max_examples or 1) / mean.weight / plan.steps
+        if off > _COARSE:
+            log(WARNING, "averages are good to %.1g of their bounds only; state a smaller max_examples", off)
+        return mean, included
 
     def _introduce(self, node: int, found: dict[str, Any]) -> None:
         """Take a node for the client whose identity has signed its keys."""

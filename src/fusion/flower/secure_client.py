@@ -24,7 +24,6 @@ from fusion.flower.terms import Terms
 __all__ = ["LANES", "SecureMod"]
 
 LANES = (MessageType.TRAIN, MessageType.EVALUATE)
-_STATE = "fusion.secure"
 _ANNOUNCED = {"step": str, "terms": bytes, "clients": bytes, "rounds": int, "values": int, "layout": bytes}
 _log = logging.getLogger(__name__)
 
@@ -75,7 +74,7 @@ class SecureMod:
         record = message.content.config_records.get(wire.RECORD)
         if record is None:
             raise PeerError(f"the server asks this app to {lane} and reply in clear; it runs another strategy")
-        seat = _Seat(self.terms, self.member(context), context)
+        seat = _Seat(self.terms, self.member(context), context, message.metadata.run_id)
         step = record.get("step")
         if step == "keys":
             return RecordDict({wire.RECORD: seat.keys(wire.config_of(message, _ANNOUNCED, "the server"))})
@@ -85,7 +84,7 @@ class SecureMod:
         if step == "vector":
             found = wire.config_of(message, {"step": str, "round": int, "inbox": bytes}, "the server")
             client = seat.ready(lane, found["inbox"])
-            seat.check_layout(lane, message)
+            seat.check_layout(message)
             sent = wire.only_arrays(message.content, "the server")
             del message.content[wire.RECORD]
             reply = call_next(message, context)
@@ -117,17 +116,23 @@ class _Seat:
     terms: Terms
     member: Member
     context: Context
+    run: int
+
+    @property
+    def _state(self) -> str:
+        # runs of one series share a context
+        return f"fusion.secure.{self.run}"
 
     def keys(self, found: dict[str, Any]) -> ConfigRecord:
         """Announce keys for every lane; once a run."""
         self.terms.check(found["terms"])
         if found["clients"] != msgspec.msgpack.encode(dict(self.member.clients)):
             raise MismatchError("the file of clients", sorted(self.member.clients), "another one")
-        if _STATE in self.context.state:
+        if self._state in self.context.state:
             raise PeerError("the server asks for the keys of this run a second time; begin a new run")
         if len(found["layout"]) != 32 or found["values"] < 0:
             raise PeerError("the server announced a model that is none; use the same release at both")
-        about = found["layout"] + self.context.run_id.to_bytes(8, "little")
+        about = found["layout"] + self.run.to_bytes(8, "little")
         kept: dict[str, Any] = {"layout": found["layout"]}
         said = {}
         for lane in self.terms.lanes:
@@ -142,7 +147,7 @@ class _Seat:
             client = Client(name, parameters, self.member.clients, self.member.identity.sign, self._rounds())
             kept[lane] = client.state()
             said[lane] = client.keys()
-        self.context.state[_STATE] = ConfigRecord(kept)
+        self.context.state[self._state] = ConfigRecord(kept)
         return wire.config(**said)
 
     def shares(self, found: dict[str, Any]) -> ConfigRecord:
@@ -158,17 +163,17 @@ class _Seat:
         """The client of a lane, with its inbox taken: the first time that it comes."""
         client = self._client(lane)
         taken = hashlib.sha256(inbox).digest()
-        kept = self.context.state.config_records[_STATE]
+        kept = self.context.state.config_records[self._state]
         if kept.get(f"{lane} inbox") != taken:
             client.accept(inbox)
             self._keep(lane, client)
             kept[f"{lane} inbox"] = taken
         return client
 
-    def check_layout(self, lane: str, message: Message) -> None:
+    def check_layout(self, message: Message) -> None:
         """Whether the model that came is the one that was announced."""
         layout = updates.Layout.of(wire.only_arrays(message.content, "the server"), "the server")
-        if layout.digest != self.context.state.config_records[_STATE]["layout"]:
+        if layout.digest != self.context.state.config_records[self._state]["layout"]:
             raise PeerError("the server sent a model of other arrays than it announced; begin a new run")
 
     def answer(self, lane: str, number: int, survivors: bytes) -> ConfigRecord:
@@ -176,18 +181,18 @@ class _Seat:
         client = self._client(lane)
         answer = client.answer(survivors)
         if number + 1 == client.parameters.rounds:
-            del self.context.state.config_records[_STATE][lane]
+            del self.context.state.config_records[self._state][lane]
         return wire.config(answer=answer)
 
     def _client(self, lane: str) -> Client:
-        state = self.context.state.config_records.get(_STATE, ConfigRecord()).get(lane)
+        state = self.context.state.config_records.get(self._state, ConfigRecord()).get(lane)
         if not isinstance(state, bytes):
             raise PeerError("this client has no keys for this step; it takes part again from the next run on")
         member = self.member
         return Client.restore(state, member.clients, member.identity.sign, self._rounds())
 
     def _keep(self, lane: str, client: Client) -> None:
-        self.context.state.config_records[_STATE][lane] = client.state()
+        self.context.state.config_records[self._state][lane] = client.state()
 
     def _rounds(self) -> Rounds:
         return Rounds(self.member.memory)
