@@ -56,7 +56,8 @@ def main() -> None:
         f'[superlink]\ndefault = "loopback"\n\n[superlink.loopback]\naddress = "{address}"\n'
         f'root-certificates = "{authority}"\n'
     )
-    environment = os.environ | QUIET | {"FLWR_HOME": str(config.parent)}
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where Flower looks for its others
+    environment = os.environ | QUIET | {"FLWR_HOME": str(config.parent), "PATH": programs}
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     with contextlib.ExitStack() as running:
@@ -93,7 +94,7 @@ def started(command: str, environment: dict[str, str]) -> Iterator[subprocess.Po
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(5)
+                process.wait(20)
 
 
 def program(command: str) -> list[str]:
