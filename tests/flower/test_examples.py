@@ -50,7 +50,7 @@ class Bench:
         self.run(sys.executable, EXAMPLES / "prepare.py", example, parties, *more)
         return parties
 
-    def run(self, *command: object, seconds: float = 150.0) -> str:
+    def run(self, *command: object, seconds: float = 200.0) -> str:
         done = subprocess.run(
             [str(word) for word in command],
             env=self.environment,
@@ -179,6 +179,7 @@ def test_hospitals_in_one_process(bench: Bench, hospitals: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_hospitals_simulated(bench: Bench, hospitals: Any) -> None:
     folder = bench.prepare("horizontal", "--hospitals", "4")
     nodes = "num-supernodes=4 client-resources-num-cpus=1 init-args-num-cpus=2"
@@ -187,6 +188,7 @@ def test_hospitals_simulated(bench: Bench, hospitals: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_lenders_simulated(bench: Bench) -> None:
     folder = bench.prepare("vertical", "--port", str(bench.port + 5))
     nodes = "num-supernodes=2 client-resources-num-cpus=1 init-args-num-cpus=2"
@@ -195,14 +197,16 @@ def test_lenders_simulated(bench: Bench) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_hospitals_deployed(bench: Bench, hospitals: Any) -> None:
     folder = bench.prepare("horizontal", "--hospitals", "3")
     with bench.deployment(folder):
-        bench.flwr("horizontal", "loopback", folder=folder, config="rounds=2")
-    check_hospitals(folder, hospitals, 2)
+        bench.flwr("horizontal", "loopback", folder=folder, config="rounds=1")
+    check_hospitals(folder, hospitals, 1)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_lenders_deployed(bench: Bench) -> None:
     folder = bench.prepare("vertical", "--port", str(bench.port + 5))
     with bench.deployment(folder) as log:

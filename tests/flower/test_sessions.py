@@ -86,7 +86,7 @@ def federation(tmp_path: Path) -> Federation:
     for start, (name, other) in enumerate([names, names[::-1]]):
         party = tmp_path / f"{name}.toml"
         party.write_text(
-            f'name = "{name}"\nidentity = "{name}.key"\ntimeout = 3\n'
+            f'name = "{name}"\nidentity = "{name}.key"\ntimeout = 30\n'
             + (f'listen = "127.0.0.1:{port}"\n' if name == "bank" else "")
             + f'[peers.{other}]\nfingerprint = "{keys[other].fingerprint}"\n'
             + (f'address = "127.0.0.1:{port}"\n' if name == "partner" else "")
@@ -170,6 +170,9 @@ def test_a_server_that_tells_the_two_different_things(federation: Federation, mo
         return honest(**fields)
 
     monkeypatch.setattr("fusion.flower.introduction.wire.config", config)
+    for context in federation.contexts.values():
+        party = Path(str(context.node_config["fusion-party"]))
+        party.write_text(party.read_text().replace("timeout = 30", "timeout = 3"))
     with pytest.raises(TransportError, match="bank with TransportError, partner with TransportError"):
         introduce(federation, {"bank": 1, "partner": 2}, "match", {"count": 400}, via="tls")
 

@@ -8,9 +8,10 @@ A journey may take seconds, so few are made: a packet leaves when this side can 
 is full. Both announcements travel with the handshake's last words. An intersection by Diffie-Hellman takes seven
 journeys one way, three of them TLS's.
 
-A packet is 32 bytes (which session, where in the stream its bytes begin, how many of the other's bytes have come, 16,
-8 and 8, little-endian) and then bytes of the TLS stream, at most `MAX_DATA`. Nobody vouches for this header. A false
-one can stop the session, as could whoever carries the packets by dropping them; it cannot change what is received.
+A packet is 40 bytes (which session, 16; its number and the highest of the other's numbers, 4 each; where in the stream
+its bytes begin and how many of the other's have come, 8 each; little-endian) and then bytes of the TLS stream, at most
+`MAX_DATA`. Nobody vouches for this header. A false one can stop the session, as could whoever carries the packets by
+dropping them; it cannot change what is received.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ SILENCE = 300.0  # seconds without a word from the peer before it counts as gone
 LINGER = 60.0  # seconds that a closed channel's last words wait to be fetched and acknowledged
 TURN = 10.0  # seconds of computing after which a packet leaves all the same: it says that this side is alive
 _TICK = 0.01
-_HEADER = struct.Struct("<16sQQ")
+_HEADER = struct.Struct("<16sIIQQ")
 MAX_PACKET = _HEADER.size + MAX_DATA
 
 
@@ -106,7 +107,10 @@ class Stream:
         self._kept = bytearray()  # everything from `_acknowledged` on
         self._acknowledged = 0
         self._sent = 0
-        self._marks = (0, 0)  # how far the last packet but one had come, and the last
+        self._number = 0  # of our last packet
+        self._carried = 0  # of the last one that held bytes
+        self._heard = 0  # the highest of the peer's
+        self._answered = 0  # the highest of ours that the peer has heard
         self._told = -1  # what the last packet said of `received`
         self.received = 0
 
@@ -132,17 +136,19 @@ class Stream:
     def packet(self) -> bytes:
         """What goes to the peer now.
 
-        What went with the last packet may be acknowledged by a packet that crosses this one. What went earlier and is
-        not acknowledged yet was lost, or its answer was: it goes again.
+        Bytes go again when the peer has heard a later packet than the last that held any, and still lacks some. Their
+        not having been acknowledged yet is no reason: the peer may be computing.
         """
-        again = self._acknowledged < self._marks[0]
+        self._number += 1
+        again = self._acknowledged < self._sent and self._answered > self._carried
         start = self._acknowledged if again else self._sent
         offset = start - self._acknowledged
         data = self._kept[offset : offset + MAX_DATA]
-        self._sent = max(self._sent, start + len(data))
-        self._marks = (self._marks[1], self._sent)
+        if data:
+            self._carried = self._number
+            self._sent = max(self._sent, start + len(data))
         self._told = self.received
-        return _HEADER.pack(self._tag, start, self.received) + data
+        return _HEADER.pack(self._tag, self._number, self._heard, start, self.received) + data
 
     def take(self, packet: bytes, *, room: bool = True) -> bytes | None:
         """What is new in a packet; None when it is malformed, or of another session: as good as lost.
@@ -151,9 +157,11 @@ class Stream:
         """
         if not _HEADER.size <= len(packet) <= MAX_PACKET:
             return None
-        tag, start, acknowledged = _HEADER.unpack_from(packet)
-        if tag != self._tag or acknowledged > self._sent:
+        tag, number, answered, start, acknowledged = _HEADER.unpack_from(packet)
+        if tag != self._tag or acknowledged > self._sent or answered > self._number:
             return None
+        self._heard = max(self._heard, number)
+        self._answered = max(self._answered, answered)
         if acknowledged > self._acknowledged:
             del self._kept[: acknowledged - self._acknowledged]
             self._acknowledged = acknowledged

@@ -19,7 +19,7 @@ __all__ = ["find_parties", "introduce"]
 
 _MESSAGE = 90.0  # seconds for one message: a visitor waits 45
 _LOOK = 0.2  # seconds between two looks for replies
-_EMPTY = 32  # bytes of a packet that holds nothing but its header
+_EMPTY = 40  # bytes of a packet that holds nothing but its header
 _TRIES = 3  # messages to one node in a row that fail or get lost
 _GRACE = 4  # turns that a party gets to hear that the other has failed
 
