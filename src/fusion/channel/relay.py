@@ -258,7 +258,7 @@ class RelayTransport:
                 self._encrypt()
             now = time.monotonic()
             with self._mailbox.changed:
-                if closing or self._left or not self._met or self._stream.full or now > until or self._waiting():
+                if closing or not self._met or self._stream.full or now > until or self._waiting():
                     break
                 self._mailbox.changed.wait(_TICK)
         if self._left:
