@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         learning,
         progress,
         psi,
+        report,
         scenarios,
         tables,
     )
@@ -47,6 +48,7 @@ _SUBPACKAGES = (
     "learning",
     "progress",
     "psi",
+    "report",
     "scenarios",
     "tables",
 )
@@ -70,6 +72,7 @@ __all__ = [
     "learning",
     "progress",
     "psi",
+    "report",
     "scenarios",
     "simulate",
     "tables",

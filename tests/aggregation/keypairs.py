@@ -9,7 +9,7 @@ from fusion.aggregation import PrivateKey, PublicKey, paillier
 
 Pair = tuple[PublicKey, PrivateKey]
 
-SCHEMES = ("cleartext", "paillier", "elgamal", "ckks")
+SCHEMES = ("cleartext", "paillier", "elgamal", "ckks", "lattice")
 SLOTS = 30
 
 
@@ -22,4 +22,6 @@ def pair(scheme: str, copy: int = 0) -> Pair:
         return paillier.insecure_generate(512)
     if scheme == "ckks":
         return aggregation.generate("ckks", length=SLOTS, bound=10**6, terms=500)
+    if scheme == "lattice":
+        return aggregation.generate("lattice", bound=10**6, terms=500)
     return aggregation.generate("elgamal", slots=SLOTS)

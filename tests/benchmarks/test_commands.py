@@ -170,6 +170,17 @@ def test_learning() -> None:
     assert found["peers"]["pooled"]["ratio"] > 0
 
 
+def test_learning_a_logistic_model() -> None:
+    found = result(
+        "learning", "--model", "logistic", "--n", "2000", "--columns", "2", "--repeat", "1", "--against", "pooled"
+    )
+    assert found["protocol"] == "logistic, binomial"
+    assert found["fusion"]["error"]["coefficients"] < 2e-2
+    assert found["fusion"]["error"]["auc"] < 2e-3
+    assert found["fusion"]["rounds"] > 1
+    assert found["fusion"]["phases"]["receiver"]["epochs"] > 0
+
+
 def test_channel() -> None:
     found = result("channel", "--n", "300000")
     assert list(found) == ["benchmark", "protocol", "n", "machine", "fusion", "peers"]
@@ -314,7 +325,7 @@ def test_aggregation_measures_every_scheme():
     found = result("aggregation", "--n", "20")
     assert (found["benchmark"], found["protocol"], found["n"], found["peers"]) == (
         "aggregation",
-        "paillier,elgamal,ckks",
+        "paillier,elgamal,lattice,ckks",
         20,
         {},
     )
@@ -322,6 +333,10 @@ def test_aggregation_measures_every_scheme():
     assert {"encrypt", "encrypt, packed", "add", "decrypt"} <= set(schemes["paillier"])
     assert {"encrypt", "histogram, points added", "decrypt, 2^30", "decrypt, 2^32"} <= set(schemes["elgamal"])
     assert {"encrypt", "add", "decrypt"} == set(schemes["ckks"])
+    assert {"encrypt", "encrypt, key owner", "add", "write a sum", "decrypt", "100 groups, rows"} == set(
+        schemes["lattice"]
+    )
+    assert set(found["fusion"]["bytes_per_value"]) == {"lattice", "ckks"}
     for measured in (measured for operations in schemes.values() for measured in operations.values()):
         low, high = measured["spread"]
         assert 0 < low <= measured["microseconds"] <= high

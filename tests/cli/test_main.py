@@ -37,6 +37,13 @@ def test_help_on_a_narrow_terminal_keeps_the_names_of_options_whole(start):
         assert f"  {option}" in ran.out
 
 
+def test_help_shows_examples_exit_codes_and_plain_brackets(fusion):
+    page = fusion("--help").out
+    assert "\n    fusion demo medical-insurance --report report.html\n" in page
+    assert "\n    0 done, 1 failed, 2 called wrongly, 128 + N ended by signal N\n" in page
+    assert "  [required]" in fusion("keygen", "--help").out
+
+
 def test_no_completion_options(fusion):
     assert "completion" not in fusion("--help").out
 

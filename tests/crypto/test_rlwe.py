@@ -373,6 +373,14 @@ def test_refusals():
             rlwe.prepare(p, bad)
     with pytest.raises(InputError, match="for sums only"):
         rlwe.prepare(SUMS, np.zeros((1, 4096), np.int64))
+    for bad, why in (
+        (np.full((1, 4096), 101), "larger than the terms"),
+        (np.full((1, 4096), -(2**63)), "larger than the terms"),
+        (np.zeros((1, 4096), np.uint64), "of int64"),
+        (np.zeros(4096, np.int64), "shape"),
+    ):
+        with pytest.raises(InputError, match=why):
+            rlwe.prepare_weights(SUMS, bad)
     x = secret.encrypt(messages(p, 2))
     for coefficients in ([], [-1], [8192], [1, 1], [2, 1], [0.5], 3):
         with pytest.raises(InputError, match="coefficients must"):
@@ -393,6 +401,20 @@ def test_the_example_of_the_documentation_runs():
     exec(compile(example, str(page), "exec"), {})  # noqa: S102
 
 
+@every_kind
+def test_a_secret_key_is_its_seeds(parameters):
+    secret = KEYS[parameters]
+    data = secret.to_bytes()
+    assert len(data) == 64
+    again = rlwe.SecretKey.from_bytes(parameters, data)
+    assert again.public.id == secret.public.id
+    m = messages(parameters, 1)
+    assert np.array_equal(again.decrypt(secret.public.encrypt(m)), m)
+    for wrong in (b"", data[:-1], data + b"\0"):
+        with pytest.raises(PeerError, match="a secret key"):
+            rlwe.SecretKey.from_bytes(parameters, wrong)
+
+
 def test_secrets_stay_inside():
     secret = rlwe.generate(SUMS, source=Seeded("inside"))
     x = secret.encrypt(np.zeros((1, 4096), np.int64))
@@ -406,10 +428,12 @@ def test_secrets_stay_inside():
             action(secret)
         with pytest.raises(InputError, match="not pickled"):
             action(x)
-    held = secret._secret
+    held, seed = secret._secret, secret._own
     secret.wipe()
     assert not held.any()
+    assert not any(seed)
     for use in (
+        secret.to_bytes,
         lambda: secret.encrypt(np.zeros((1, 4096), np.int64)),
         lambda: secret.decrypt(x),
         lambda: secret.open(responses),

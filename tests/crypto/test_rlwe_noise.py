@@ -159,6 +159,39 @@ def test_the_worst_case_by_hand():
             secret.public.respond(total + fresh[0], [0])
 
 
+def test_weights_make_no_more_noise_than_a_sum():
+    """A sum of 100 ciphertexts or one by a weight of 100: the same bound, met when errors and signs are aligned."""
+    p = rlwe.parameters(16, products=0, terms=100)
+    secret, random, n, t = rlwe.generate(p), np.random.default_rng(3), p.degree, p.plain_modulus
+    m = random.integers(0, t, (2, n), dtype=np.uint64)
+    w = np.zeros((1, 2, n), np.int64)
+    np.add.at(w, (0, random.integers(0, 2, 100), random.integers(0, n, 100)), random.choice([-1, 1], 100))
+    plain, fresh = rlwe.prepare_weights(p, w), secret.public.encrypt(m)
+    assert plain.weights.tolist() == np.abs(w).sum(axis=2).tolist()
+    total = fresh.inner(plain)
+    rows = [product_modulo(m[i].tolist(), w[0, i].tolist(), t) for i in range(2)]
+    exact = np.array([[(x + y) % t for x, y in zip(*rows, strict=True)]], np.uint64)
+    assert max(map(abs, noise_of(secret, total, exact)[0])) <= total.noise == np.abs(w).sum() * p.public_noise
+    one = fresh.multiply(plain[0])  # each row by the same one, or by its own
+    assert one.noise == plain.weights.max() * p.public_noise
+    assert np.array_equal((one[0] + one[1]).c0, one.sum().c0)
+
+    c0 = elements(p, [[p.public_noise - 1] * n])
+    worst = rlwe.Ciphertexts(p, secret.public.id, c0, np.zeros_like(c0), p.public_noise)
+    for each in (1, 50, 100):
+        w = np.zeros((1, 1, n), np.int64)
+        w[0, 0, : 100 // each] = each
+        total = worst.inner(rlwe.prepare_weights(p, w))
+        found = noise_of(secret, total, np.zeros((1, n), np.uint64))[0]
+        assert p.sum_noise * 0.999 < found[n - 1] <= p.sum_noise == total.noise
+        assert secret.open(secret.public.respond(total, [n - 1], mask=np.zeros((1, 1), np.uint64))[0]).tolist() == [[0]]
+        twice = np.zeros((1, n), np.int64)
+        twice[0, 0] = 2
+        for more in (total + fresh[0], total.multiply(rlwe.prepare_weights(p, twice))):
+            with pytest.raises(InputError, match="more terms than the parameters allow"):
+                secret.public.respond(more, [0])
+
+
 @pytest.mark.parametrize("p", [WIDE, rlwe.parameters(47, batching=True), rlwe.parameters(16, products=0)])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_worst_flooding_and_the_worst_rounding_still_open(p, sign):

@@ -94,6 +94,9 @@ def test_rows_of_nobody_are_refused():
 def test_masked_values_are_missing_ones():
     with pytest.raises(InputError, match="1 missing values"):
         clip(np.ma.array([50, 3], mask=[False, True]), 0, 60)
+    with pytest.raises(InputError, match="has masked values"):
+        limit_rows(np.ma.array([1, 1, 2], mask=[False, True, False]), 1)
+    assert limit_rows(np.ma.array([1, 1, 2]), 2).keep.all()
 
 
 def test_a_limit_is_a_whole_number():

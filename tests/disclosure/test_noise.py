@@ -126,6 +126,11 @@ def test_noise_is_for_whole_numbers_in_range(values):
         laplace(values, sensitivity=1, epsilon=1.0)
 
 
+def test_masked_values_get_no_noise():
+    with pytest.raises(InputError, match="has masked values"):
+        laplace(np.ma.array([5, 7], mask=[False, True]), sensitivity=1, epsilon=1.0)
+
+
 @pytest.mark.parametrize("sensitivity", [0, -1, 2**53 + 1])
 def test_impossible_sensitivities(sensitivity):
     for call in (

@@ -10,7 +10,7 @@ from fusion.disclosure import samplers
 from fusion.disclosure.samplers import MOST_SCALE, gaussian_noise, laplace_share
 from fusion.errors import InputError
 
-DRAWS = 200_000
+DRAWS = 100_000
 
 
 def seeded(number):

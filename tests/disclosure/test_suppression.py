@@ -169,3 +169,8 @@ def test_what_cannot_be_protected_is_refused(counts, min_group, says):
 def test_a_smallest_group_is_a_whole_number():
     with pytest.raises(InputError, match="smallest group"):
         suppress([20, 3], 1.5)
+
+
+def test_masked_counts_are_refused():
+    with pytest.raises(InputError, match="has masked values"):
+        suppress(np.ma.array([50, 3], mask=[False, True]), 5)

@@ -186,6 +186,13 @@ def test_clients_that_connect_late_are_waited_for(federation: Federation, monkey
     assert len(strategy.included[1]) == 4
 
 
+def test_nobody_connects(federation: Federation, monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = federation.grid(app(TRAIN))
+    monkeypatch.setattr(grid, "get_node_ids", list)
+    with pytest.raises(TransportError, match="0 of 4 clients sent their keys"):
+        run(grid, SecureFedAvg(TRAIN, federation.clients, wait=0))
+
+
 def test_a_strategy_serves_one_run_after_the_other(federation: Federation) -> None:
     strategy = SecureFedAvg(TRAIN, federation.clients)
     first = run(federation.grid(app(TRAIN)), strategy, rounds=1)

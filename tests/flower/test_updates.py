@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fusion.errors import InputError, TransportError
+from fusion.errors import InputError, MismatchError, TransportError
 from fusion.flower import Noise, Terms, updates, wire
 
 TERMS = Terms(bound=2.0, max_examples=100, metrics={"loss": 10.0, "accuracy": 1.0})
@@ -115,7 +117,7 @@ CHANGES = hnp.arrays(np.float64, 5, elements=st.floats(-2, 2))
 @given(st.lists(st.tuples(st.integers(0, 100), st.floats(-10, 10), st.floats(-1, 1), CHANGES), min_size=1, max_size=9))
 def test_averages_of_sums_are_those_of_floats(clients: list[tuple[int, float, float, np.ndarray]]) -> None:
     scale, parameters = plan(TERMS, 5, clients=9)
-    encoded = [updates.encoded(TERMS, scale, "train", n, [a, b], change) for n, a, b, change in clients]
+    encoded = [updates.encoded(TERMS, scale, "train", n, [a, b], change) for n, b, a, change in clients]
     assert all(np.abs(each).max() <= parameters.limit for each in encoded)
     total = np.sum(encoded, axis=0)
     assert np.abs(total).max() < 1 << 31
@@ -204,3 +206,57 @@ def test_a_vector_beyond_a_message_of_flower(monkeypatch: pytest.MonkeyPatch) ->
     assert wire.vector(bytes(10), "masked")["data"].data == bytes(10)
     with pytest.raises(InputError, match="beyond what one message of Flower holds"):
         wire.vector(bytes(11), "masked")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"bound": 3.0},
+        {"max_examples": 101},
+        {"max_examples": None},
+        {"metrics": {"loss": 10.0}},
+        {"metrics": {"loss": 10.0, "accuracy": 2.0}},
+        {"evaluate_metrics": {"loss": 1.0}},
+        {"clip": 1.0},
+        {"threshold": 3},
+        {"colluding": 0},
+        {"allow_two": True},
+        {"weighted_by_key": "rows"},
+    ],
+)
+def test_terms_that_differ_are_named(other: dict[str, object]) -> None:
+    theirs = dataclasses.replace(TERMS, **other)
+    with pytest.raises(MismatchError) as caught:
+        TERMS.check(theirs.encoded())
+    assert [caught.value.field] == list(other)
+
+
+def test_terms_that_differ_in_their_noise_are_named() -> None:
+    ours = Terms(clip=1.0, noise=Noise(epsilon=1.0, delta=1e-6))
+    for noise in (
+        None,
+        Noise(epsilon=2.0, delta=1e-6),
+        Noise(epsilon=1.0),
+        Noise(epsilon=1.0, delta=1e-6, by="server"),
+    ):
+        with pytest.raises(MismatchError) as caught:
+            ours.check(Terms(clip=1.0, noise=noise).encoded())
+        assert caught.value.field == "noise"
+
+
+def test_terms_that_are_written_otherwise_are_equal() -> None:
+    """Types and order: the encodings are one, and so is the order of values in a sum."""
+    for ours, theirs in (
+        (Terms(clip=1.0, noise=Noise(epsilon=1.0)), Terms(clip=1, noise=Noise(epsilon=1))),
+        (TERMS, dataclasses.replace(TERMS, bound=2, metrics={"accuracy": 1, "loss": 10})),
+    ):
+        ours.check(theirs.encoded())
+        assert ours.encoded() == theirs.encoded()
+        assert list(ours.metrics_of("train")) == list(theirs.metrics_of("train"))
+    ours, theirs = ({"loss": 10.0, "accuracy": 1.0}, {"accuracy": 1.0, "loss": 10.0})
+    content = RecordDict({"metrics": MetricRecord({"num-examples": 5, "loss": 2.0, "accuracy": 0.5})})
+    read = [
+        updates.weight_and_metrics(dataclasses.replace(TERMS, metrics=metrics), content, "train")
+        for metrics in (ours, theirs)
+    ]
+    assert read == [(5, [0.5, 2.0])] * 2

@@ -82,9 +82,8 @@ def test_the_container_changes_nothing(container: str, tmp_path: Path) -> None:
     ]
     assert keys.valid.dtype == np.int64
     for column in keys.columns:
-        assert isinstance(column, pa.LargeStringArray)
+        assert column.type == pa.large_string()
         assert column.null_count == 0
-        assert np.frombuffer(column.buffers()[1], np.int64)[column.offset] == 0
 
 
 DAY = dt.date(2024, 2, 29)

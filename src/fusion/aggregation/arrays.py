@@ -22,6 +22,11 @@ from fusion.errors import InputError, PeerError
 __all__ = ["EncryptedArray", "Groups"]
 
 
+def not_compared(_: object, __: object) -> NoReturn:
+    """Instead of comparing what nobody here can read: identity would pass for the answer."""
+    raise InputError("encrypted values cannot be compared; decrypt results first")
+
+
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class EncryptedArray:
     """Encrypted numbers, made by `PublicKey.encrypt`, that compute like a numpy array of integers or decimals.
@@ -58,6 +63,7 @@ class EncryptedArray:
 
     __array_ufunc__ = None  # numpy leaves its operators to the ones below
     __pandas_priority__ = 5000  # and so does pandas, whose frames have 4000
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = not_compared
     __iter__ = None  # a loop over rows would be thousands of times slower than sum() or groupby()
     __hash__ = None  # type: ignore[assignment]
 
@@ -207,9 +213,8 @@ class EncryptedArray:
         decrypting each would cost; other schemes have nothing to gain, and their arrays come back as they are.
         """
         rows = self._need_rows()
-        if self._scheme.body_bytes(self._row, rows, squeezed=True) >= self._scheme.body_bytes(
-            self._row, rows, squeezed=False
-        ):
+        joined, single = (max(self._scheme.body_bytes(self._row, rows, squeezed=each)) for each in (True, False))
+        if joined >= single:
             return self
         cells = self._scheme.squeeze(self._cells, self._row)
         return replace(self, fresh=False, _squeezed=True, _cells=cells)
@@ -225,7 +230,7 @@ class EncryptedArray:
         full : bool
             Re-randomise without anything that the key's owner chose: for results that go back to an owner who may have
             made the key to spy. Some thirty times slower under Paillier, 28 ms a ciphertext of 3072 bits; no different
-            under ElGamal; refused under CKKS.
+            under ElGamal; refused under the lattice scheme and CKKS.
         """
         return seal_envelope(self._header(), self._body(full=full))
 
@@ -283,7 +288,7 @@ class EncryptedArray:
         except InputError as error:
             raise PeerError(f"the array declares what its key cannot hold: {error}") from None
         # before anything is allocated: what is announced is there
-        if len(body) != scheme.body_bytes(row, header.rows, squeezed=header.squeezed):
+        if len(body) not in scheme.body_bytes(row, header.rows, squeezed=header.squeezed):
             raise PeerError(f"the array announces {header.rows} rows, its ciphertexts have {len(body)} bytes")
         cells = scheme.cells_from_bytes(body, row, header.rows, squeezed=header.squeezed)
         return cls(

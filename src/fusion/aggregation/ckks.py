@@ -114,8 +114,8 @@ class _Public:
     def squeeze(self, cells: Ciphertexts, row: Row) -> Ciphertexts:
         return cells
 
-    def body_bytes(self, row: Row, rows: int, *, squeezed: bool) -> int:
-        return _HEAD_BYTES + rows * self.key.parameters.row_bytes
+    def body_bytes(self, row: Row, rows: int, *, squeezed: bool) -> tuple[int, ...]:
+        return (_HEAD_BYTES + rows * self.key.parameters.row_bytes,)
 
     def cells_to_bytes(self, cells: Ciphertexts) -> bytes:
         return cells.to_bytes()

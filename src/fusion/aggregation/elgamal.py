@@ -76,7 +76,8 @@ class _Public:
             )
         if row.largest * row.terms > _LARGEST_SUM:
             raise InputError(
-                'bound times terms, in units of the last decimal, is at most 2^40 for "elgamal"; declare less'
+                'bound times terms, in units of the last decimal, is at most 2^40 for "elgamal"; '
+                f"with {row.terms} terms declare a bound of at most {_LARGEST_SUM // row.terms}, or fewer terms"
             )
 
     def encrypt(self, values: Integers, row: Row) -> Ciphertexts:
@@ -107,8 +108,8 @@ class _Public:
     def squeeze(self, cells: Ciphertexts, row: Row) -> Ciphertexts:
         return cells
 
-    def body_bytes(self, row: Row, rows: int, *, squeezed: bool) -> int:
-        return rows * (1 + row.width) * _ELEMENT_BYTES
+    def body_bytes(self, row: Row, rows: int, *, squeezed: bool) -> tuple[int, ...]:
+        return (rows * (1 + row.width) * _ELEMENT_BYTES,)
 
     def cells_to_bytes(self, cells: Ciphertexts) -> bytes:
         return cells.to_bytes().tobytes()

@@ -26,7 +26,6 @@ __all__ = [
     "Row",
     "decode",
     "encode",
-    "refuse_masked",
     "scaled_limit",
     "whole",
 ]
@@ -102,12 +101,6 @@ def scaled_limit(bound: object, decimals: int, name: str = "bound") -> int:
     if limit > MAX_LIMIT:
         raise InputError(f"{name} times 10^decimals must stay below 2^63; declare fewer decimals or a smaller bound")
     return limit
-
-
-def refuse_masked(values: object) -> None:
-    """InputError for a masked array with something under its mask, which a plain array of it would hold."""
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        raise InputError("the masked array has masked values, which are missing; fill or drop them first")
 
 
 def encode(values: npt.NDArray[Any], decimals: int, limit: int, column: str = "") -> npt.NDArray[np.int64]:

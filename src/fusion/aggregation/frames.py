@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fusion.aggregation import labels
-from fusion.aggregation.arrays import EncryptedArray
+from fusion.aggregation.arrays import EncryptedArray, not_compared
 from fusion.aggregation.encoding import MAX_DECIMALS, Integers, Row, decode, encode, scaled_limit, whole
 from fusion.aggregation.format import Column, FrameHeader, GroupsHeader, open_envelope, seal_envelope
 from fusion.aggregation.schemes import Private, Public
@@ -49,6 +49,7 @@ class EncryptedFrame:
     _columns: tuple[Column, ...]
     _table: EncryptedArray
 
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = not_compared
     __iter__ = None
     __hash__ = None  # type: ignore[assignment]
 
@@ -181,6 +182,7 @@ class EncryptedGroups:
     _columns: tuple[Column, ...]
     _table: EncryptedArray
 
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = not_compared
     __hash__ = None  # type: ignore[assignment]
 
     def __len__(self) -> int:

@@ -84,8 +84,8 @@ class _Public:
     def squeeze(self, cells: _Cells, row: Row) -> _Cells:
         return cells
 
-    def body_bytes(self, row: Row, rows: int, *, squeezed: bool) -> int:
-        return rows * (_NONCE_BYTES + row.width * _VALUE_BYTES)
+    def body_bytes(self, row: Row, rows: int, *, squeezed: bool) -> tuple[int, ...]:
+        return (rows * (_NONCE_BYTES + row.width * _VALUE_BYTES),)
 
     def cells_to_bytes(self, cells: _Cells) -> bytes:
         rows = [

@@ -17,13 +17,13 @@ from fusion.aggregation.encoding import (
     Row,
     decode,
     encode,
-    refuse_masked,
     scaled_limit,
     whole,
 )
 from fusion.aggregation.format import KeyHeader, open_envelope, seal_envelope
 from fusion.aggregation.frames import EncryptedFrame, EncryptedGroups, decrypt_frame, decrypt_groups, encrypt_frame
 from fusion.aggregation.schemes import Private, Public, scheme
+from fusion.disclosure.masked import refuse_masked
 from fusion.errors import InputError, PeerError
 
 __all__ = ["PrivateKey", "PublicKey", "generate"]
@@ -37,10 +37,12 @@ def generate(scheme_name: str, /, **parameters: Any) -> tuple[PublicKey, Private
 
     Parameters
     ----------
-    scheme_name : str
+    scheme_name : {"elgamal", "paillier", "lattice", "ckks"}
         Which scheme, see the guide to encrypted sums.
     **parameters
-        The scheme's own.
+        The scheme's own. "elgamal": ``slots``, the most values in a row. "paillier": ``bits`` of the modulus.
+        "lattice": ``bound``, ``decimals`` and ``terms``, the most that arrays may declare. "ckks": these, and
+        ``length``, the most values in a row.
 
     Returns
     -------

@@ -111,10 +111,10 @@ class _Public:
         width, per = _squeezing(row, self.key.bits)
         return self.key.squeeze(cells, width, per)
 
-    def body_bytes(self, row: Row, rows: int, *, squeezed: bool) -> int:
+    def body_bytes(self, row: Row, rows: int, *, squeezed: bool) -> tuple[int, ...]:
         several = _ciphertexts(row, self.key.bits)[1]
         per = _squeezing(row, self.key.bits)[1] if squeezed else 1
-        return -(-rows * several // per) * self.key.ciphertext_bytes
+        return (-(-rows * several // per) * self.key.ciphertext_bytes,)
 
     def cells_to_bytes(self, cells: Ciphertexts) -> bytes:
         return cells.to_bytes().tobytes()

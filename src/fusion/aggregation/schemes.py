@@ -1,7 +1,8 @@
 """What a scheme must do to serve encrypted arrays, and which schemes there are.
 
-A scheme sees rows of whole numbers, never a frame, never a scale. `Cells` are its ciphertexts: one row of them for each
-row of an array, of any type that the scheme likes. Everything public about them stands in `Row`.
+A scheme sees rows of whole numbers, never a frame, never a scale. `Cells` hold the rows of an array under encryption,
+in any type that the scheme likes: ciphertexts by row, or several rows in one and what is to become of them. Everything
+public about them stands in `Row`.
 """
 
 from __future__ import annotations
@@ -68,13 +69,16 @@ class Public(Protocol):
         """Sums of the rows with each code 0 to ``groups - 1``; zero where there are none."""
 
     def rerandomise(self, cells: Cells, *, full: bool) -> Cells:
-        """The same values under fresh randomness; ``full`` trusts nothing that the key's owner chose."""
+        """The same values under fresh randomness, as they may leave the process.
+
+        ``full`` trusts nothing that the key's owner chose; InputError from a scheme that cannot do without.
+        """
 
     def squeeze(self, cells: Cells, row: Row) -> Cells:
         """The same rows in fewer ciphertexts; never called where `body_bytes` shows no gain."""
 
-    def body_bytes(self, row: Row, rows: int, *, squeezed: bool) -> int:
-        """Bytes of so many rows in `cells_to_bytes`."""
+    def body_bytes(self, row: Row, rows: int, *, squeezed: bool) -> tuple[int, ...]:
+        """How many bytes so many rows can have in `cells_to_bytes`: one number for each form that they can take."""
 
     def cells_to_bytes(self, cells: Cells) -> bytes:
         """The ciphertexts, row by row."""
@@ -117,6 +121,7 @@ class Scheme(Protocol):
 _MODULES = {
     "paillier": "fusion.aggregation.paillier",
     "elgamal": "fusion.aggregation.elgamal",
+    "lattice": "fusion.aggregation.lattice",
     "ckks": "fusion.aggregation.ckks",
 }
 

@@ -19,23 +19,55 @@ import typer
 
 from fusion import __version__
 from fusion.cli import demo, doctor, keys, psi
-from fusion.cli.output import fail
+from fusion.cli.output import Command, CommandGroup, fail
 from fusion.errors import FusionError
 
 __all__ = ["app", "main"]
 
+_HELP = """Compute on the joined picture while each row stays home.
+
+Two organisations each run the same command on their own file. No row leaves; what each side learns is said in the
+receipt. Start with a demonstration on this machine, then make a key, exchange fingerprints, and meet a peer.
+"""
+
+# The lines after a backspace character stay as they are.
+_EPILOG = """\b
+Examples:
+  fusion demo medical-insurance --report report.html
+  fusion keygen insurer
+  fusion doctor --config insurer.toml --peer hospital
+  fusion psi intersect --config insurer.toml --peer hospital \\
+      --table policies.csv --on id_number:cn_id --out matched.csv
+
+\b
+Output:
+  Results go to stdout, progress and errors to stderr. With --json a command
+  prints one JSON object, on failure {"error": ..., "message": ...}.
+
+\b
+Exit status:
+  0 done, 1 failed, 2 called wrongly, 128 + N ended by signal N
+
+\b
+Environment:
+  FUSION_KERNEL=portable  use the C code that runs on every processor
+  FUSION_DEBUG=1          show where an unforeseen error comes from
+"""
+
 app = typer.Typer(
     name="fusion",
-    help="Compute on the joined picture while each row stays home.",
+    cls=CommandGroup,
+    help=_HELP,
+    epilog=_EPILOG,
     add_completion=False,
     rich_markup_mode=None,  # drawn boxes cut the names of options short on a narrow terminal
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(demo.demo)
+app.command(cls=Command)(demo.demo)
 app.add_typer(psi.app, name="psi")
-app.command()(keys.keygen)
-app.command()(doctor.doctor)
+app.command(cls=Command)(keys.keygen)
+app.command(cls=Command)(doctor.doctor)
 
 # Newer releases of typer carry their own copy of click; this is the common root of wrong usage in either.
 _UsageError: Any = typer.BadParameter.__base__

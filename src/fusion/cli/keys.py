@@ -27,7 +27,11 @@ def keygen(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a party's key, and the fingerprint to give to its peers."""
+    """Make a party's key, and the fingerprint to give to its peers.
+
+    NAME is the party's name, the same in every file that speaks of it. The key stays with the party; the fingerprint
+    travels to the peers by telephone or on paper, where the network cannot alter it.
+    """
     from fusion.channel.identity import Identity
 
     identity = Identity.create(name, out or Path(f"{name}.key"))

@@ -10,15 +10,48 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from fusion.progress import Event
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Json", "Watch", "console", "fail", "print_json", "show_learned", "show_notes", "show_pairs", "watch"]
+__all__ = [
+    "Command",
+    "CommandGroup",
+    "Json",
+    "Watch",
+    "console",
+    "fail",
+    "print_json",
+    "show_learned",
+    "show_notes",
+    "show_pairs",
+    "watch",
+]
 
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+class Command(TyperCommand):
+    """A command whose help is plain text; older releases of typer escape brackets in it for rich."""
+
+    def get_help(self, ctx: Any) -> str:
+        """Return the page that ``--help`` shows."""
+        return _unescaped(super().get_help(ctx))
+
+
+class CommandGroup(TyperGroup):
+    """Commands under one name, their help plain text as well."""
+
+    def get_help(self, ctx: Any) -> str:
+        """Return the page that ``--help`` shows."""
+        return _unescaped(super().get_help(ctx))
+
+
+def _unescaped(page: str) -> str:
+    return page.replace(r"\[", "[")
 
 
 def print_json(answer: Mapping[str, Any]) -> None:

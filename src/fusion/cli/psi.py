@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fusion.cli.output import Json, print_json, show_learned, show_notes, show_pairs, watch
+from fusion.cli.output import Command, CommandGroup, Json, print_json, show_learned, show_notes, show_pairs, watch
 from fusion.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,7 +16,17 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "intersect", "parse_on"]
 
-app = typer.Typer(help="Set intersection with a peer.")
+app = typer.Typer(cls=CommandGroup, help="Set intersection with a peer.")
+
+_EPILOG = """\b
+Example, at the insurer; the hospital runs the same with its own file:
+  fusion psi intersect --config insurer.toml --peer hospital \\
+      --table policies.csv --on id_number:cn_id,birth_date:date \\
+      --out matched.csv
+
+Row i of both results is the same person. The columns may be called differently on the two sides; the kinds must agree,
+in order. Nothing is written unless the whole operation succeeds.
+"""
 
 
 @app.callback(invoke_without_command=True)
@@ -25,7 +35,7 @@ def _root(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-@app.command()
+@app.command(cls=Command, epilog=_EPILOG)
 def intersect(
     config: Annotated[Path, typer.Option(metavar="FILE", help="This party's TOML file.")],
     peer: Annotated[str, typer.Option(metavar="NAME", help="The peer's name in that file.")],

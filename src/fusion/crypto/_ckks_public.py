@@ -278,9 +278,20 @@ def group_sum(codes: ArrayLike, groups: int, cells: Ciphertexts, *, _checked: bo
     most = int(np.bincount(group, minlength=1).max())
     if not _checked:
         _check_budget(public.parameters, most * cells.weight, most * cells.encryptions)
+    order = np.argsort(group, kind="stable")
+    rows, of = cells.residues[order], group[order]
+    # neighbours of one group are added in pairs, until each group has one row left
+    while True:
+        first = np.flatnonzero(np.diff(of, prepend=-1))
+        place = np.arange(len(of)) - np.repeat(first, np.diff(first, append=len(of)))
+        second = place % 2 == 1
+        if not second.any():
+            break
+        at = np.flatnonzero(second)
+        rows[at - 1] = public._add(rows[at - 1], rows[at])
+        rows, of = rows[~second], of[~second]
     total = np.zeros((groups, *public._row_shape), np.uint64)
-    for i, code in enumerate(group.tolist()):
-        total[code] = public._add(total[code], cells.residues[i])
+    total[of] = rows
     return Ciphertexts(public, total, most * cells.weight, most * cells.encryptions, fresh=False)
 
 

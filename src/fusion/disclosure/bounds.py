@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fusion.crypto.random import Source, permutation
+from fusion.disclosure.masked import refuse_masked
 from fusion.errors import InputError
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ def limit_rows(people: ArrayLike, at_most: int, *, source: Source = os.urandom) 
     """
     if not isinstance(at_most, numbers.Integral) or at_most < 1:
         raise InputError("at least one row of each person stays; give a whole number of 1 or more as the limit")
+    refuse_masked(people)
     codes, who = pd.factorize(people if isinstance(people, pd.Series) else np.asarray(people))
     unknown = int((codes < 0).sum())
     if unknown:

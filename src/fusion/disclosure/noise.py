@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fusion.disclosure.masked import refuse_masked
 from fusion.errors import InputError
 
 if TYPE_CHECKING:
@@ -228,6 +229,7 @@ def _gaussian(sensitivity: int, epsilon: float, delta: float) -> tuple[float, An
 
 
 def _apply(mechanism: Any, values: ArrayLike) -> NDArray[np.int64]:
+    refuse_masked(values)
     exact = np.asarray(values)
     if exact.size and (exact.dtype.kind not in "iu" or max(-int(exact.min()), int(exact.max())) > _LARGEST):
         raise InputError("noise is added to whole numbers within 2**53; round or scale the values first")

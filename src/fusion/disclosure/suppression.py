@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fusion.disclosure.masked import refuse_masked
 from fusion.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def suppress(counts: ArrayLike, min_group: int) -> NDArray[np.bool_]:
         Counts that are not whole numbers in range, or a table of more than two ways: its totals overlap in more
         ways than the protection computed here accounts for.
     """
+    refuse_masked(counts)
     table = np.asarray(counts)
     if table.ndim not in (1, 2):
         raise InputError(f"tables of one or two ways can be protected, not of {table.ndim}; release it in slices")

@@ -65,6 +65,8 @@ class Noise:
             raise InputError("epsilon lies between 0 and 100, and hides little above 10")
         if self.delta is not None and not 0 < self.delta < 1:
             raise InputError("delta lies between 0 and 1; leave it out for Laplace noise")
+        # 1 and 1.0 are one epsilon, in its encoding too
+        object.__setattr__(self, "epsilon", float(self.epsilon))
 
     def amount(self, limit: int, *, parts: int, rounds: int, honest: int) -> Amount:
         """How much there is in each round.
@@ -95,6 +97,8 @@ class Noise:
         steps = min(steps, int(MOST_SCALE / per_unit) - 1)
         if steps < _LEAST_STEPS:
             raise InputError("this epsilon needs more noise than the sums can hold; take more, or fewer rounds")
+        # a power of two: all find the same, also where their searches for a scale end a little apart
+        steps = 1 << (steps.bit_length() - 1)
         if self.delta is None:
             scale = math.ceil(parts * rounds * steps / Fraction(self.epsilon))
         else:

@@ -91,7 +91,7 @@ class SecureFedAvg(Strategy):
         self._plan: tuple[int, float] | None = None
         self._arrays = ArrayRecord()
         # what does not protect is refused before anything runs
-        terms.parameters(list(self.clients), lane=MessageType.TRAIN, values=0, rounds=1, about=b"")
+        self._chosen = terms.parameters(list(self.clients), lane=MessageType.TRAIN, values=0, rounds=1, about=b"")
 
     @property
     def epsilon_spent(self) -> float:
@@ -102,9 +102,12 @@ class SecureFedAvg(Strategy):
 
     def summary(self) -> None:
         """Log what was agreed."""
-        terms = self.terms
-        log(INFO, "\t├──> Clients: %d, of whom each sum needs %s", len(self.clients), terms.threshold or "enough")
-        log(INFO, "\t└──> Masked: updates up to %g, weights up to %s", terms.largest, terms.max_examples)
+        chosen, most = self._chosen, self.terms.max_examples
+        weights = f"weights up to {most}" if most else "all count the same"
+        log(INFO, "\t├──> Clients: %d, of whom each sum needs %d", len(chosen.clients), chosen.threshold)
+        log(INFO, "\t├──> May work with the server: %d", chosen.colluding)
+        log(INFO, "\t├──> Updates: up to %g, %s", self.terms.largest, weights)
+        log(INFO, "\t└──> Noise: %s", self.terms.noise or "none")
 
     def start(
         self,

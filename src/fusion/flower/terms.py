@@ -67,7 +67,10 @@ class Terms:
         for name, value in (("bound", self.bound), ("clip", self.clip)):
             if value is not None:
                 _check_magnitude(value, name)
-        for metrics in (self.metrics, self.evaluate_metrics):
+        for which in ("metrics", "evaluate_metrics"):
+            # in one order, whoever wrote them: it is that of the values in a sum
+            metrics = dict(sorted(getattr(self, which).items()))
+            object.__setattr__(self, which, metrics)
             for name, value in metrics.items():
                 _check_magnitude(value, f"the bound of metric {name!r}")
                 if name == self.weighted_by_key:
@@ -165,7 +168,7 @@ class Terms:
         for each in dataclasses.fields(self):
             value = getattr(self, each.name)
             if isinstance(value, Mapping):
-                value = {str(name): float(bound) for name, bound in sorted(value.items())}
+                value = {str(name): float(bound) for name, bound in value.items()}
             elif each.name in ("bound", "clip") and value is not None:
                 value = float(value)
             elif isinstance(value, Noise):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,42 +31,39 @@ _GRAIN = 2048
 _SEED = b"fusion/kernels/code/1"
 
 
-def compress(*vectors: Bytes, threads: int | None = None, variant: str | None = None) -> list[Bytes]:
-    """Compress vectors of n elements of GF(2^128) to n / 2 each.
+def compress(vector: Bytes, *, threads: int | None = None, variant: str | None = None) -> Bytes:
+    """Compress a vector of n elements of GF(2^128) to n / 2.
 
     Parameters
     ----------
-    *vectors : (n, 16) uint8
-        Contiguous and writable, of equal length n, a multiple of 32 and at most 2^28. They are used up.
+    vector : (n, 16) uint8
+        Contiguous and writable, n a multiple of 32 and at most 2^28. It is used up.
     threads : int, optional
-        Threads that share each vector; None: all CPUs this process may use.
+        Threads that share it; None: all CPUs this process may use.
     variant : str, optional
         As in `fusion.kernels.block`.
 
     Returns
     -------
-    list of (n / 2, 16) uint8
-        The first half of each vector, in place.
+    (n / 2, 16) uint8
+        The first half of the vector, in place.
 
     Raises
     ------
     InputError
-        On another shape or type, or if a vector cannot be written in place.
+        On another shape or type, or if the vector cannot be written in place.
     """
-    n = len(vectors[0]) if vectors else 0
-    for vector in vectors:
-        if blocks(vector, "a vector") is not vector or not vector.flags.writeable:
-            raise InputError("a vector must be a contiguous array that can be written")
-        if len(vector) != n:
-            raise InputError("the vectors must have equal length")
+    if blocks(vector, "a vector") is not vector or not vector.flags.writeable:
+        raise InputError("a vector must be a contiguous array that can be written")
+    n = len(vector)
     if n % (2 * SIDE) or n > MAX_ROWS:
         raise InputError(f"a vector must have a multiple of {2 * SIDE} rows and at most {MAX_ROWS}, not {n}")
-    _Code(n, threads, operations(variant)).compress(vectors)
-    return [vector[: n // 2] for vector in vectors]
+    _Code(n, threads, operations(variant)).compress(vector)
+    return vector[: n // 2]
 
 
 class _Code:
-    """The code of one length. Vectors share the memory to permute in; threads share each of them."""
+    """The code of one length."""
 
     def __init__(self, n: int, threads: int | None, ops: Operations) -> None:
         self._n, self._threads = n, threads
@@ -78,7 +75,7 @@ class _Code:
         self._keep = _round_keys(), ffi.from_buffer("uint8_t[]", _weights())
         self._c.round_keys, self._c.weights = self._keep
 
-    def compress(self, vectors: Sequence[Bytes]) -> None:
+    def compress(self, vector: Bytes) -> None:
         scratch = np.empty((self._n, WIDTH), np.uint8)
         for number in range(_PASSES):
             counts = self._count(number)
@@ -86,10 +83,8 @@ class _Code:
             np.cumsum(counts.sum(axis=0), out=starts[1:])
             # where each part puts its elements: after those of the parts before
             places = (np.cumsum(counts, axis=0) - counts + starts[:-1]).astype(np.uint32)
-            for vector in vectors:
-                self._permute(vector, scratch, number, starts, places.copy())
-        for vector in vectors:
-            self._contract(vector)
+            self._permute(vector, scratch, number, starts, places)
+        self._contract(vector)
 
     def _count(self, number: int) -> NDArray[np.uint32]:
         counts = np.zeros((len(self._parts), self._buckets), np.uint32)

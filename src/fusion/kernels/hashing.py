@@ -6,6 +6,7 @@ Every function takes ``threads``, the number of threads that share the rows (Non
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,9 @@ from fusion.kernels._rows import Bytes, byte_rows, byte_string, pointer, split
 
 # Rows that take about a millisecond.
 _GRAIN = 2048
+# Rows of columns that a thread hashes in one go.
+_PIECE = 1 << 15
+_DAMAGED = "a column's offsets are damaged; rebuild it"
 
 
 def expand_message_xmd(
@@ -130,30 +134,37 @@ def hmac_columns(
     secret, sha = byte_string(key, "key"), operations(variant, "sha256")
     if not columns:
         raise InputError("at least one column is needed")
-    buffers = [_offsets_and_data(column) for column in columns]
+    if not all(isinstance(column, pa.Array | pa.ChunkedArray) for column in columns):
+        raise InputError("columns must be pyarrow arrays")
     n = len(columns[0])
     if any(len(column) != n for column in columns):
         raise InputError("the columns must have equal length")
-    offsets = ffi.new("int64_t *[]", [ffi.from_buffer("int64_t[]", o) for o, _ in buffers])
-    data = ffi.new("uint8_t *[]", [pointer(d) for _, d in buffers])
+    pieces = None
+    with contextlib.suppress(pa.ArrowException):  # its words might quote a value
+        # pieces that all columns have whole, wherever each of them is cut; nothing is copied
+        table = pa.table(list(columns), [str(i) for i in range(len(columns))])
+        pieces = table.to_batches(max_chunksize=_PIECE)
+    if pieces is None:
+        raise InputError(_DAMAGED)
+    buffers = [[_offsets_and_data(column) for column in piece.columns] for piece in pieces]
     out = np.empty((n, 32), dtype=np.uint8)
-    split(
-        lambda a, b: lib.fusion_hmac_sha256_columns(
-            sha, pointer(out[a:b], writable=True), secret, len(secret), offsets, data, len(buffers), a, b - a
-        ),
-        n,
-        threads=threads,
-        grain=_GRAIN,
-    )
+    starts = np.cumsum([0, *map(len, pieces)])
+
+    def hash_pieces(first: int, last: int) -> None:
+        for i in range(first, last):
+            offsets = ffi.new("int64_t *[]", [ffi.from_buffer("int64_t[]", o) for o, _ in buffers[i]])
+            data = ffi.new("uint8_t *[]", [pointer(d) for _, d in buffers[i]])
+            rows = out[starts[i] : starts[i + 1]]
+            lib.fusion_hmac_sha256_columns(
+                sha, pointer(rows, writable=True), secret, len(secret), offsets, data, len(columns), 0, len(rows)
+            )
+
+    split(hash_pieces, len(pieces), threads=threads, grain=1)
     return out
 
 
-def _offsets_and_data(column: Any) -> tuple[NDArray[np.int64], Bytes]:
+def _offsets_and_data(column: pa.Array) -> tuple[NDArray[np.int64], Bytes]:
     """The n + 1 offsets and the bytes they point into, checked: a crafted file could hold any offsets."""
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-    if not isinstance(column, pa.Array):
-        raise InputError("columns must be pyarrow arrays")
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
         offset_type: np.dtype[Any] = np.dtype(np.int32)
@@ -169,11 +180,11 @@ def _offsets_and_data(column: Any) -> tuple[NDArray[np.int64], Bytes]:
         return np.zeros(1, dtype=np.int64), data
     first, last = column.offset, column.offset + len(column) + 1
     if offset_buffer is None or offset_buffer.size < last * offset_type.itemsize:
-        raise InputError("a column's offsets are damaged; rebuild it")
+        raise InputError(_DAMAGED)
     offsets = np.frombuffer(offset_buffer, dtype=offset_type, count=last)[first:].astype(np.int64, copy=False)
     # compared before they are subtracted: a difference of two offsets may wrap
     if offsets[0] < 0 or offsets[-1] > len(data) or (offsets[1:] < offsets[:-1]).any():
-        raise InputError("a column's offsets are damaged; rebuild it")
+        raise InputError(_DAMAGED)
     if np.diff(offsets).max() >= 2**32:
         raise InputError("a value must be shorter than 4 GiB")
     return offsets, data

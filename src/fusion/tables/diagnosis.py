@@ -135,9 +135,7 @@ _WHY = {
 }
 
 
-def observe(
-    kind: str, type_: pa.DataType, values: pa.LargeStringArray, refused: pa.LargeStringArray
-) -> tuple[str, ...]:
+def observe(kind: str, type_: pa.DataType, values: pa.ChunkedArray, refused: pa.LargeStringArray) -> tuple[str, ...]:
     """Names of the symptoms of a key column.
 
     Parameters
@@ -146,7 +144,7 @@ def observe(
         What it was read as.
     type_ : pyarrow.DataType
         How it was stored.
-    values : pyarrow.LargeStringArray
+    values : pyarrow.ChunkedArray
         Its canonical text, null where null or invalid.
     refused : pyarrow.LargeStringArray
         Normalised text of some invalid rows.
@@ -154,8 +152,7 @@ def observe(
     notes = [s.note for s in _REFUSED if kind in s.kinds and _share(refused, s.pattern) >= _SOME]
     if pa.types.is_floating(type_) and values.null_count and len(refused) < values.null_count:
         notes.append("inexact")
-    spread = np.linspace(0, max(len(values) - 1, 0), min(len(values), SAMPLE)).astype(np.int64)
-    sample = values.take(pa.array(spread)).drop_null()
+    sample = _spread(values).drop_null()
     if not len(sample):
         return tuple(notes)
     if kind == "date" and _share(sample, "^1970-01-01$") > 0.5:
@@ -168,6 +165,19 @@ def observe(
         notes += ["from-numbers"] if pa.types.is_integer(type_) or pa.types.is_decimal(type_) else _zeros(sample)
         notes += ["hashed"] if _share(sample, _HASH) >= _MANY else []
     return tuple(notes)
+
+
+def _spread(values: pa.ChunkedArray) -> pa.LargeStringArray:
+    """Some rows at even distances, taken piece by piece: Arrow would first copy a column into one piece."""
+    rows = np.linspace(0, max(len(values) - 1, 0), min(len(values), SAMPLE)).astype(np.int64)
+    ends = np.cumsum([0, *map(len, values.chunks)])
+    cuts = np.searchsorted(rows, ends)
+    pieces = [
+        piece.take(pa.array(rows[first:last] - start))
+        for piece, start, first, last in zip(values.chunks, ends, cuts, cuts[1:], strict=False)
+        if first < last
+    ]
+    return pa.concat_arrays(pieces) if pieces else pa.array([], pa.large_string())
 
 
 def _share(sample: pa.LargeStringArray, pattern: str) -> float:

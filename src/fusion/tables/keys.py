@@ -42,8 +42,8 @@ class Keys:
         Rows of the table.
     valid : ndarray of int64, shape (offered,)
         Ascending numbers of the rows whose every key column holds a valid value; only these can match.
-    columns : list of pyarrow.LargeStringArray, each of length ``valid.size``
-        Canonical text of each key column for those rows: one array, no nulls, first offset 0.
+    columns : list of pyarrow.ChunkedArray of large_string, each of length ``valid.size``
+        Canonical text of each key column for those rows, without nulls.
     report : tuple of ColumnReport
         What each column looked like.
     """
@@ -51,7 +51,7 @@ class Keys:
     kinds: tuple[str, ...]
     rows: int
     valid: NDArray[np.int64] = field(repr=False)
-    columns: list[pa.LargeStringArray] = field(repr=False)
+    columns: list[pa.ChunkedArray] = field(repr=False)
     report: tuple[ColumnReport, ...]
 
 
@@ -179,7 +179,7 @@ def _check(name: str, kind: str, type_: pa.DataType) -> None:
     raise InputError(f"column {name!r} of type {type_} cannot be a key of kind {kind!r}: convert it to text")
 
 
-def _column(column: pa.ChunkedArray, name: str, kind: str) -> tuple[pa.LargeStringArray, ColumnReport]:
+def _column(column: pa.ChunkedArray, name: str, kind: str) -> tuple[pa.ChunkedArray, ColumnReport]:
     """One key column as canonical text, null where null or invalid, and its report."""
     type_ = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     _check(name, kind, type_)
@@ -201,7 +201,7 @@ def _column(column: pa.ChunkedArray, name: str, kind: str) -> tuple[pa.LargeStri
             f"column {name!r} of type {type_} cannot be read as kind {kind!r}: text must be UTF-8, "
             "dates within the years 1 to 9999"
         )
-    values = pa.concat_arrays(done) if done else pa.array([], pa.large_string())
+    values = pa.chunked_array(done, pa.large_string())  # clean pieces still lie where they were read
     invalid = len(column) - nulls - (len(values) - values.null_count)
     notes = observe(kind, type_, values, rejected)
     return values, ColumnReport(name, kind, len(column), nulls, invalid, notes)

@@ -93,10 +93,12 @@ def _header(path: Path) -> list[str]:
     """The column names, none if the file has no such line; rows of unequal length are not its business."""
     parse = pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda _: "skip")
     for block in _BLOCKS:
+        with path.open("rb") as file:
+            start = file.read(block)  # of the whole file Arrow would read ahead
         read = pyarrow.csv.ReadOptions(block_size=block)
         with (
             contextlib.suppress(pa.ArrowInvalid),
-            pyarrow.csv.open_csv(path, read_options=read, parse_options=parse) as reader,
+            pyarrow.csv.open_csv(pa.BufferReader(start), read_options=read, parse_options=parse) as reader,
         ):
             return list(reader.schema.names)
     return []

@@ -31,11 +31,11 @@ def raw(text: pa.LargeStringArray) -> tuple[Bytes, NDArray[np.int64]]:
     return np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8), ends
 
 
-def present(column: pa.Array) -> Flags:
+def present(column: pa.Array | pa.ChunkedArray) -> Flags:
     """True where a row is not null."""
     if column.null_count == 0:
         return np.ones(len(column), np.bool_)
-    return np.asarray(column.is_valid().to_numpy(zero_copy_only=False))
+    return np.asarray(column.is_valid())
 
 
 def mask(flags: Flags) -> pa.BooleanArray:

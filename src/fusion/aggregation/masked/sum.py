@@ -52,7 +52,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fusion.aggregation.encoding import MAX_DECIMALS, decode, encode, refuse_masked, scaled_limit, whole
+from fusion.aggregation.encoding import MAX_DECIMALS, decode, encode, scaled_limit, whole
 from fusion.aggregation.masked.client import Client
 from fusion.aggregation.masked.parameters import Parameters
 from fusion.aggregation.masked.rounds import Rounds
@@ -60,6 +60,7 @@ from fusion.aggregation.masked.talk import OPERATION, Hosted, LocalSeat, attend,
 from fusion.aggregation.masked.threads import in_parallel
 from fusion.channel import Channel, Group, Identity
 from fusion.channel.identity import check_fingerprint, check_name
+from fusion.disclosure.masked import refuse_masked
 from fusion.errors import FusionError, InputError, MismatchError, PeerError, TransportError
 
 __all__ = ["SecureSum", "secure_sum"]

@@ -23,7 +23,15 @@ computers, by the guidelines of 2024 and with a margin to the Homomorphic Encryp
 from fusion.crypto.rlwe.ciphertexts import Ciphertexts
 from fusion.crypto.rlwe.joint import Share, combine, open_shares
 from fusion.crypto.rlwe.keys import PublicKey, SecretKey, generate
-from fusion.crypto.rlwe.plaintexts import Plaintexts, centred, prepare, residues, to_coefficients, to_slots
+from fusion.crypto.rlwe.plaintexts import (
+    Plaintexts,
+    centred,
+    prepare,
+    prepare_weights,
+    residues,
+    to_coefficients,
+    to_slots,
+)
 from fusion.crypto.rlwe.plan import Parameters, parameters
 from fusion.crypto.rlwe.responses import Responses
 
@@ -41,6 +49,7 @@ __all__ = [
     "open_shares",
     "parameters",
     "prepare",
+    "prepare_weights",
     "residues",
     "to_coefficients",
     "to_slots",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fusion.crypto.rlwe._streams import (
     ID_BYTES,
@@ -60,7 +61,7 @@ class Ciphertexts:
     def __len__(self) -> int:
         return len(self.c0)
 
-    def __getitem__(self, index: int | slice) -> Ciphertexts:
+    def __getitem__(self, index: int | slice | NDArray[np.int64]) -> Ciphertexts:
         one = slice(index, index + 1 or None) if isinstance(index, int) else index
         return replace(self, c0=self.c0[one], c1=self.c1[one], seed=None)
 
@@ -96,12 +97,13 @@ class Ciphertexts:
         Raises
         ------
         InputError
-            If the parameters differ, or the lengths.
+            If the parameters differ, or the lengths; on products, unless it is by weights.
         """
-        self._check(plain.parameters)
+        self._check_multiplier(plain)
         ring = self.parameters.ring
         c0, c1 = (ntt.multiply(ring, x, plain.values, threads=threads) for x in (self.c0, self.c1))
-        return self._product(c0, c1, 1)
+        weights = None if plain.weights is None else int(plain.weights.max(initial=0))
+        return self._product(c0, c1, 1, weights)
 
     def inner(self, plain: Plaintexts, *, threads: int | None = None) -> Ciphertexts:
         """Sums of products: row r of the result is the sum over i of row i of `self` times ``plain[r, i]``.
@@ -114,12 +116,13 @@ class Ciphertexts:
         Raises
         ------
         InputError
-            If the parameters differ, or on another shape.
+            If the parameters differ, or on another shape; on products, unless it is by weights.
         """
-        self._check(plain.parameters)
+        self._check_multiplier(plain)
         ring = self.parameters.ring
         c0, c1 = (ntt.inner(ring, x, plain.values, threads=threads) for x in (self.c0, self.c1))
-        return self._product(c0, c1, len(self))
+        weights = None if plain.weights is None else int(plain.weights.sum(axis=1).max(initial=0))
+        return self._product(c0, c1, len(self), weights)
 
     def to_bytes(self) -> bytes:
         """What travels: key id, number of rows, and c1 as its seed where it has one; 50 bits a residue otherwise.
@@ -133,6 +136,12 @@ class Ciphertexts:
             raise InputError("a product tells the key owner its multiplier; send what respond() makes of it")
         head = (_PAIR if self.seed is None else _SEEDED) + self.key_id + len(self).to_bytes(4, "little")
         return head + pack_elements(self.c0) + (pack_elements(self.c1) if self.seed is None else self.seed)
+
+    @staticmethod
+    def bytes_of(parameters: Parameters, rows: int, *, seeded: bool) -> int:
+        """Length of what `to_bytes` returns for so many rows."""
+        size = rows * element_bytes(parameters)
+        return 1 + ID_BYTES + 4 + (size + SEED_BYTES if seeded else 2 * size)
 
     @classmethod
     def from_bytes(cls, public: PublicKey, data: bytes, *, terms: int = 1, threads: int | None = None) -> Ciphertexts:
@@ -187,10 +196,13 @@ class Ciphertexts:
             multiplied=self.multiplied or other.multiplied,
         )
 
-    def _product(self, c0: Words, c1: Words, terms: int) -> Ciphertexts:
-        if self.multiplied:
+    def _check_multiplier(self, plain: Plaintexts) -> None:
+        self._check(plain.parameters)
+        if self.multiplied and plain.weights is None:
             raise InputError("a product is not multiplied again; the parameters have no room for its noise")
-        noise = terms * self.parameters.product_noise(self.noise)
+
+    def _product(self, c0: Words, c1: Words, terms: int, weights: int | None) -> Ciphertexts:
+        noise = terms * self.parameters.product_noise(self.noise) if weights is None else weights * self.noise
         return replace(self, c0=c0, c1=c1, noise=noise, seed=None, multiplied=True)
 
     def _check(self, parameters: Parameters) -> None:

@@ -72,7 +72,7 @@ class Share:
             If the seed has another length.
         """
         _check_seed(seed)
-        secret, b = draw_pair(parameters, seed, source)
+        secret, b = draw_pair(parameters, seed, draw_seed(source))
         return cls(parameters, secret, pack_elements(b))
 
     def decrypt(

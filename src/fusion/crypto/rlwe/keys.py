@@ -33,7 +33,7 @@ from fusion.kernels import ntt
 from fusion.kernels import rlwe as kernel
 from fusion.kernels.ntt import Words
 
-# Rows answered at a time: what that holds meanwhile is some 1.5 MB a row.
+# Rows encrypted or answered at a time: what that holds meanwhile is some 1.5 MB a row.
 _GROUP = 32
 
 
@@ -75,8 +75,16 @@ class PublicKey:
         InputError
             On another shape or type, or a message out of range.
         """
-        p, seed = self.parameters, draw_seed(source)
-        plain = residues(p, messages)
+        p, plain = self.parameters, residues(self.parameters, messages)
+        c0, c1 = p.ring.empty(len(plain)), p.ring.empty(len(plain))
+        for i in range(0, len(plain), _GROUP):
+            some = slice(i, i + _GROUP)
+            c0[some], c1[some] = self._fresh(plain[some], draw_seed(source), threads)
+        return Ciphertexts(p, self.id, c0, c1, p.public_noise)
+
+    def _fresh(self, plain: Words, seed: bytes, threads: int | None) -> tuple[Words, Words]:
+        """Both halves of some encryptions."""
+        p = self.parameters
         u = transformed(p, kernel.ternary(p.degree, stream_key(b"mask", seed), len(plain)), threads=threads)
         c0 = ntt.multiply(p.ring, u, self.b, threads=threads)
         c1 = ntt.multiply(p.ring, u, self.a, threads=threads)
@@ -87,7 +95,7 @@ class PublicKey:
         ntt.add(p.ring, c0, e0, out=c0, threads=threads)
         ntt.add(p.ring, c1, e1, out=c1, threads=threads)
         wipe(e0, e1, errors)
-        return Ciphertexts(p, self.id, c0, c1, p.public_noise)
+        return c0, c1
 
     def respond(
         self,
@@ -194,23 +202,27 @@ class SecretKey:
     public : PublicKey
     """
 
-    def __init__(self, parameters: Parameters, secret: Words, public: PublicKey) -> None:
+    def __init__(self, parameters: Parameters, secret: Words, public: PublicKey, own: bytes = b"") -> None:
         self.parameters, self.public = parameters, public
         self._secret = secret  # (1, limbs, n), transformed, modulo at least two primes
+        self._own = bytearray(own)  # the seed of the secret
 
     def encrypt(self, messages: Messages, *, source: Source = os.urandom, threads: int | None = None) -> Ciphertexts:
         """Encrypt polynomials; `Ciphertexts.to_bytes` of the result is half as long as of any other.
 
         Parameters and errors are those of `PublicKey.encrypt`.
         """
-        p, public, seed = self.parameters, draw_seed(source), draw_seed(source)
+        p, public = self.parameters, draw_seed(source)
         plain = residues(p, messages)
-        errors = kernel.error(p.degree, stream_key(b"error", seed), len(plain), threads=threads)
-        e = encoded(p, plain, errors, threads=threads)
+        c0 = p.ring.empty(len(plain))
         c1 = kernel.uniform(p.ring, stream_key(b"ciphertexts", public), len(plain), threads=threads)
-        c0 = ntt.multiply(p.ring, c1, self._values(), threads=threads)
-        ntt.subtract(p.ring, e, c0, out=c0, threads=threads)
-        wipe(e, errors)
+        for i in range(0, len(plain), _GROUP):
+            some = slice(i, i + _GROUP)
+            errors = kernel.error(p.degree, stream_key(b"error", draw_seed(source)), len(plain[some]), threads=threads)
+            e = encoded(p, plain[some], errors, threads=threads)
+            product = ntt.multiply(p.ring, c1[some], self._values(), threads=threads)
+            ntt.subtract(p.ring, e, product, out=c0[some], threads=threads)
+            wipe(e, errors, product)  # the product alone would give the secret away
         return Ciphertexts(p, self.public.id, c0, c1, p.secret_noise, public)
 
     def decrypt(self, ciphertexts: Ciphertexts, *, threads: int | None = None) -> Words:
@@ -237,10 +249,31 @@ class SecretKey:
         wipe(x)
         return kernel.round_words(p.scale, phase & np.uint64(2**p.switch_bits - 1))
 
+    def to_bytes(self) -> bytes:
+        """The secret itself, 64 bytes: the seeds that `from_bytes` makes the same key of. For its owner alone.
+
+        Raises
+        ------
+        InputError
+            If the key was wiped.
+        """
+        self._checked()
+        return bytes(self._own) + self.public.seed
+
+    @classmethod
+    def from_bytes(cls, parameters: Parameters, data: bytes) -> SecretKey:
+        """Make the key again that `to_bytes` wrote, for the same parameters; PeerError on another length."""
+        reader = Reader(data, "a secret key")
+        own, seed = reader.take(SEED_BYTES), reader.take(SEED_BYTES)
+        reader.finish()
+        secret, b = draw_pair(parameters, seed, own)
+        return cls(parameters, secret, public_key(parameters, seed, b), own)
+
     def wipe(self) -> None:
         """Clear the secret; the key does nothing afterwards."""
         wipe(self._secret)
         self._secret = self._secret[:0]
+        self._own[:] = bytes(len(self._own))
 
     def _checked(self) -> Words:
         if not len(self._secret):
@@ -251,7 +284,7 @@ class SecretKey:
         return self._checked()[:, : len(self.parameters.primes)]
 
     def __reduce__(self) -> NoReturn:
-        raise InputError("a secret key is not pickled; generate one for each session")
+        raise InputError("a secret key is not pickled; keep to_bytes() where only its owner reads it")
 
     def __repr__(self) -> str:
         return f"SecretKey(<redacted>, id={self.public.id.hex()[:8]})"
@@ -274,14 +307,14 @@ def generate(parameters: Parameters, *, source: Source = os.urandom) -> SecretKe
     """
     if parameters.parties != 1:
         raise InputError(f"the parameters are for {parameters.parties} parties: let each generate a Share")
-    seed = draw_seed(source)
-    secret, b = draw_pair(parameters, seed, source)
-    return SecretKey(parameters, secret, public_key(parameters, seed, b))
+    seed, own = draw_seed(source), draw_seed(source)
+    return SecretKey.from_bytes(parameters, own + seed)
 
 
-def draw_pair(parameters: Parameters, seed: bytes, source: Source) -> tuple[Words, Words]:
-    """A fresh secret s, modulo at least two primes, and b = e - a s for the `a` of a seed; both transformed."""
-    p, own = parameters, draw_seed(source)
+def draw_pair(parameters: Parameters, seed: bytes, own: bytes) -> tuple[Words, Words]:
+    """The secret s of a seed of its own, modulo at least two primes, and b = e - a s for the `a` of `seed`; both
+    transformed."""
+    p = parameters
     wide = ntt.ring(p.degree, PRIMES[: max(2, len(p.primes))])
     small = kernel.ternary(p.degree, stream_key(b"secret", own), 1)
     secret = kernel.lift(wide, small)

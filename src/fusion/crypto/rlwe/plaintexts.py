@@ -22,16 +22,20 @@ Messages = NDArray[Any]
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Plaintexts:
-    """Multipliers, transformed once and used as often as one likes; made by `prepare`.
+    """Multipliers, transformed once and used as often as one likes; made by `prepare` or `prepare_weights`.
 
     Attributes
     ----------
     parameters : Parameters
     values : (..., limbs, n) uint64
+    weights : (...) int64, optional
+        Sums of absolute coefficients, where the noise of products is told from these; else from the largest
+        multiplier that the parameters allow.
     """
 
     parameters: Parameters
     values: Words
+    weights: NDArray[np.int64] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -40,8 +44,10 @@ class Plaintexts:
 
     def __getitem__(self, index: int | slice) -> Plaintexts:
         """Along the first axis; one polynomial alone stays an array."""
-        values = self.values[index]
-        return Plaintexts(self.parameters, values if values.ndim > 2 else values[None])
+        values, weights = self.values[index], None if self.weights is None else np.asarray(self.weights[index])
+        if values.ndim > 2:
+            return Plaintexts(self.parameters, values, weights)
+        return Plaintexts(self.parameters, values[None], None if weights is None else weights[None])
 
     def __repr__(self) -> str:
         return f"Plaintexts(shape={self.shape})"
@@ -73,9 +79,36 @@ def prepare(parameters: Parameters, polynomials: Messages, *, threads: int | Non
     # two comparisons: the absolute value of the least integer overflows
     if (rows > parameters.multiplier).any() or (rows < -parameters.multiplier).any():
         raise InputError("a multiplier is out of range; scale it down, or make parameters with more multiplier_bits")
-    x = kernel.lift(parameters.ring, rows, threads=threads)
-    ntt.forward(parameters.ring, x, threads=threads)
+    x = _transformed(parameters, rows, threads)
     return Plaintexts(parameters, x.reshape(*polynomials.shape[:-1], *x.shape[1:]))
+
+
+def prepare_weights(parameters: Parameters, polynomials: Messages, *, threads: int | None = None) -> Plaintexts:
+    """Transform multipliers that weight a sum, for parameters of sums.
+
+    A product with weights that sum to w in absolute value is a sum of w ciphertexts, and has no more noise.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    polynomials : (..., n) int64
+        Coefficients, lowest first. Each at most ``parameters.terms`` in absolute value.
+    threads : int, optional
+        Threads that share the polynomials; None: all CPUs this process may use.
+
+    Raises
+    ------
+    InputError
+        On another shape or type, or a coefficient out of range.
+    """
+    rows = _rows(parameters, polynomials)
+    if rows.dtype != np.int64:
+        raise InputError("weights must be a numpy array of int64")
+    if (rows > parameters.terms).any() or (rows < -parameters.terms).any():
+        raise InputError("a weight is larger than the terms of a sum; make parameters with more terms")
+    x, shape = _transformed(parameters, rows, threads), polynomials.shape[:-1]
+    # n times 2^32 at most
+    return Plaintexts(parameters, x.reshape(*shape, *x.shape[1:]), np.abs(rows).sum(axis=1).reshape(shape))
 
 
 def residues(parameters: Parameters, messages: Messages) -> Words:
@@ -152,6 +185,12 @@ def draw_residues(parameters: Parameters, shape: tuple[int, ...], source: Source
         parts.append(drawn[drawn < t])
         missing -= len(parts[-1])
     return np.concatenate(parts).reshape(shape)
+
+
+def _transformed(parameters: Parameters, rows: NDArray[np.int64], threads: int | None) -> Words:
+    x = kernel.lift(parameters.ring, rows, threads=threads)
+    ntt.forward(parameters.ring, x, threads=threads)
+    return x
 
 
 def _slot_ring(parameters: Parameters) -> Ring:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,17 @@ class Responses:
         bits = self.parameters.switch_bits
         head = self.key_id + len(self).to_bytes(4, "little")
         return head + kernel.pack(self.c1, bits) + kernel.pack(self.c0, bits)
+
+    @staticmethod
+    def bytes_of(parameters: Parameters, rows: int, coefficients: int) -> int:
+        """Length of what `to_bytes` returns for so many rows with so many coefficients each."""
+        sizes = (
+            kernel.packed_bytes(rows * width, parameters.switch_bits) for width in (parameters.degree, coefficients)
+        )
+        return ID_BYTES + 4 + sum(sizes)
+
+    def __getitem__(self, rows: slice) -> Responses:
+        return replace(self, c0=self.c0[rows], c1=self.c1[rows])
 
     @classmethod
     def from_bytes(cls, parameters: Parameters, key_id: bytes, data: bytes, coefficients: Sequence[int]) -> Responses:
