@@ -119,7 +119,10 @@ def test_two_parties_meet(federation: Federation, via: Any, sessions: Path) -> N
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_messages_and_replies_get_lost(federation: Federation, seed: int, tmp_path: Path) -> None:
+def test_messages_and_replies_get_lost(
+    federation: Federation, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fusion.flower.introduction._TRIES", 30)
     dice = random.Random(seed)
     federation.lose = lambda: dice.random() < 0.15
     found = introduce(federation, {"bank": 1, "partner": 2}, "match", {"count": 400})
