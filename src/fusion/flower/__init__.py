@@ -12,6 +12,8 @@ from fusion.errors import InputError
 
 if TYPE_CHECKING:
     from fusion.flower.attendance import attend
+    from fusion.flower.homomorphic import HomomorphicFedAvg
+    from fusion.flower.homomorphic_client import HomomorphicMod
     from fusion.flower.in_process import InProcessGrid, run_in_process
     from fusion.flower.introduction import find_parties, introduce
     from fusion.flower.member import Member, load_clients
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from fusion.flower.terms import Terms
 
 _MODULES = {
+    "HomomorphicFedAvg": "homomorphic",
+    "HomomorphicMod": "homomorphic_client",
     "InProcessGrid": "in_process",
     "Member": "member",
     "Noise": "noise",
@@ -35,6 +39,8 @@ _MODULES = {
 }
 
 __all__ = [
+    "HomomorphicFedAvg",
+    "HomomorphicMod",
     "InProcessGrid",
     "Member",
     "Noise",
