@@ -188,9 +188,10 @@ class VerticalGLM:
         order: bytes,
     ) -> Fitted:
         """The label party's part."""
+        products = inner_products.Asking(peer)
         objective = VerticalObjective(
             peer,
-            inner_products.Asking(peer),
+            products,
             family,
             x,
             labels.y,
@@ -201,17 +202,21 @@ class VerticalGLM:
         )
         names = [f"{peer.peer}[{i}]" for i in range(theirs)] + [column.name for column in design.columns]
         fit = digest(order, repr((self._announced(), theirs, x.shape)), x, labels.y, labels.offset, labels.weight)
-        found = solve(
-            family,
-            objective,
-            labels,
-            names,
-            ridge=self.ridge,
-            tolerance=self.tolerance,
-            rounds=int(self.max_rounds),
-            tell=peer.phase,
-            checkpoint=None if path is None else (path, fit),
-        )
+        try:
+            found = solve(
+                family,
+                objective,
+                labels,
+                names,
+                ridge=self.ridge,
+                tolerance=self.tolerance,
+                rounds=int(self.max_rounds),
+                begin=peer.phase,
+                tell=peer.tell,
+                checkpoint=None if path is None else (path, fit),
+            )
+        finally:
+            products.wipe()
         ask_to_stop(peer, theirs)
         fitted = Fitted.of_labels(
             peer.peer, model, family, self.ridge, design, found, labels, intercept=self.fit_intercept
@@ -222,7 +227,11 @@ class VerticalGLM:
     def _answer(self, peer: Channel, family: Family, x: Floats, design: Design, theirs: int, model: str) -> Fitted:
         """The feature party's part."""
         peer.phase(f"answering {peer.peer}")
-        serve(peer, inner_products.Answering(peer), family, x, theirs=theirs, intercept=self.fit_intercept)
+        products = inner_products.Answering(peer)
+        try:
+            serve(peer, products, family, x, theirs=theirs, intercept=self.fit_intercept)
+        finally:
+            products.wipe()
         told = receive_numbers(peer, 2 * x.shape[1])
         if (told[x.shape[1] :] < 0).any():
             raise PeerError(f"{peer.peer} sent standard errors below 0; check that both run the same version")

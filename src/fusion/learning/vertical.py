@@ -64,6 +64,7 @@ __all__ = [
     "send_numbers",
     "serve",
     "swap_counts",
+    "swap_numbers",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -352,14 +353,19 @@ def receive_numbers(peer: Channel, count: int) -> Floats:
     return values
 
 
+def swap_numbers(peer: Channel, ours: Floats) -> Floats:
+    """Tell some numbers, and hear as many."""
+    if peer.name < peer.peer:
+        send_numbers(peer, ours)
+        return receive_numbers(peer, len(ours))
+    theirs = receive_numbers(peer, len(ours))
+    send_numbers(peer, ours)
+    return theirs
+
+
 def swap_counts(peer: Channel, ours: int) -> int:
     """Tell how many columns this side has, and hear it of the other."""
-    if peer.name < peer.peer:
-        send_numbers(peer, np.array([float(ours)]))
-        theirs = receive_numbers(peer, 1)[0]
-    else:
-        theirs = receive_numbers(peer, 1)[0]
-        send_numbers(peer, np.array([float(ours)]))
+    (theirs,) = swap_numbers(peer, np.array([float(ours)]))
     if not (theirs == int(theirs) and 0 <= theirs <= _MOST_COLUMNS):
         raise PeerError(f"{peer.peer} announced a number of columns out of range; check that both run the same version")
     return int(theirs)
