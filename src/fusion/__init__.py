@@ -19,7 +19,19 @@ from fusion.errors import (
 )
 
 if TYPE_CHECKING:
-    from fusion import aggregation, channel, crypto, disclosure, kernels, learning, progress, psi, scenarios, tables
+    from fusion import (
+        aggregation,
+        channel,
+        crypto,
+        disclosure,
+        kernels,
+        learning,
+        progress,
+        psi,
+        report,
+        scenarios,
+        tables,
+    )
     from fusion.channel.connect import connect
     from fusion.channel.simulate import simulate
 
@@ -34,6 +46,7 @@ _SUBPACKAGES = (
     "learning",
     "progress",
     "psi",
+    "report",
     "scenarios",
     "tables",
 )
@@ -56,6 +69,7 @@ __all__ = [
     "learning",
     "progress",
     "psi",
+    "report",
     "scenarios",
     "simulate",
     "tables",

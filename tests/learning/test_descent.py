@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import fusion
 from fusion.errors import InputError
@@ -65,6 +67,26 @@ def test_as_in_the_clear(rows, a, b, batch, held, rate, seed):
     assert found[0].losses == []
     np.testing.assert_allclose(found[1].losses, exact[1].losses, atol=5e-3)
     assert len(found[1].losses) == (5 if held else 0)
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    rows=st.integers(60, 500),
+    a=st.integers(1, 6),
+    b=st.integers(0, 6),
+    batch=st.integers(20, 500),
+    held=st.integers(0, 20),
+    rate=st.floats(0.05, 2),
+    ridge=st.floats(1e-3, 3),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_any_sizes_as_in_the_clear(rows, a, b, batch, held, rate, ridge, seed):
+    feature, label, targets = drawn(rows, a, b, seed, ridge=ridge)
+    plan = Plan(rows, held, batch, rate, seed.to_bytes(4, "big"))
+    found = fitted(plan, feature, label, targets, epochs=2)
+    expected = ideal.descend(plan, feature, label, targets, epochs=2, patience=9)
+    for mine, exact in zip(found, expected, strict=True):
+        np.testing.assert_allclose(mine.coefficients, exact.coefficients, atol=5e-3)
 
 
 def test_it_stops_when_the_loss_on_rows_held_out_rises():

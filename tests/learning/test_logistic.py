@@ -348,7 +348,7 @@ def test_a_killed_fit_goes_on_to_the_same_result(tmp_path, monkeypatch, apart, v
     if not validation:  # no rows are held out, and all are in every batch: the order does not matter
         whole = fit_both(feature, label, y, epochs=6)
         for found, expected in zip(models, whole, strict=True):
-            np.testing.assert_allclose(found.coefficients["coef"], expected.coefficients["coef"], rtol=0.02, atol=1e-3)
+            np.testing.assert_allclose(found.coefficients["coef"], expected.coefficients["coef"], rtol=0.02, atol=5e-3)
 
 
 def test_a_checkpoint_of_other_data(tmp_path, monkeypatch):

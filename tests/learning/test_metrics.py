@@ -181,3 +181,64 @@ def test_what_cannot_be_judged_says_why(call, says):
     with pytest.raises(InputError, match=says) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@given(seed=SEEDS)
+def test_what_a_second_model_gains_is_the_difference_of_their_d2(seed):
+    y, first, weight = rows(seed)
+    second = np.random.default_rng(seed + 1).gamma(2.0, 1.0, len(y)) + 0.01
+    exposure = weight / 2
+    options = {"family": "poisson", "exposure": exposure, "base": 1.7, "weight": weight}
+    gain, error = metrics.d2_gain(y, first, second, **options)
+    assert gain == pytest.approx(metrics.d2(y, second, **options) - metrics.d2(y, first, **options), abs=1e-12)
+    assert metrics.d2_gain(y, second, first, **options) == pytest.approx((-gain, error))
+    assert metrics.d2_gain(y, first, first, **options) == (0.0, 0.0)
+
+
+def test_the_error_of_a_gain_is_that_of_drawing_the_rows_again():
+    random = np.random.default_rng(3)
+    first = random.gamma(2.0, 1.0, 1000)
+    y = random.poisson(first * random.gamma(2.0, 0.5, 1000)).astype(float)
+    second = 0.5 * first + 0.5 * y.mean()
+    gain, error = metrics.d2_gain(y, second, first, family="poisson", base=2.0)
+    drawn = [random.integers(0, 1000, 1000) for _ in range(400)]
+    gains = [metrics.d2_gain(y[d], second[d], first[d], family="poisson", base=2.0)[0] for d in drawn]
+    assert np.std(gains) == pytest.approx(error, rel=0.15)
+    assert np.mean(gains) == pytest.approx(gain, abs=3 * error / 20)
+
+
+def test_what_has_no_gain():
+    with pytest.raises(InputError, match="two rows"):
+        metrics.d2_gain([1.0], [1.0], [2.0], family="poisson")
+    with pytest.raises(InputError, match="no deviance"):
+        metrics.d2_gain([1.0, 1.0], [1.0, 2.0], [2.0, 1.0], family="poisson")
+
+
+def test_double_lift_by_hand():
+    y, first, second = [1.0, 0.0, 4.0, 3.0], [2.0, 1.0, 2.0, 4.0], [1.0, 1.0, 4.0, 3.0]  # ratios 1/2, 1, 2, 3/4
+    table = metrics.double_lift(y, first, second, bands=2)
+    assert table.to_dict("list") == {
+        "exposure": [2.0, 2.0],
+        "actual": [4.0, 4.0],
+        "first": [6.0, 3.0],
+        "second": [4.0, 5.0],
+    }
+    assert list(table.index) == [1, 2]
+    by_exposure = metrics.double_lift(y, first, second, exposure=[1.0, 1.0, 6.0, 1.0], bands=2)
+    assert by_exposure["exposure"].sum() == 9.0
+    with pytest.raises(InputError, match="above 0"):
+        metrics.double_lift(y, [0.0, 1.0, 1.0, 1.0], second)
+
+
+@given(seed=SEEDS)
+def test_double_lift_adds_up_and_does_not_depend_on_the_order(seed):
+    y, first, exposure = rows(seed)
+    second = np.random.default_rng(seed + 1).permutation(first)
+    table = metrics.double_lift(y, first, second, exposure=exposure)
+    for name, values in (("exposure", exposure), ("actual", y), ("first", first), ("second", second)):
+        assert table[name].sum() == pytest.approx(values.sum())
+    ratios = table["second"] / table["first"]
+    assert ratios.is_monotonic_increasing
+    order = np.random.default_rng(seed).permutation(len(y))
+    again = metrics.double_lift(y[order], first[order], second[order], exposure=exposure[order])
+    np.testing.assert_allclose(again, table, rtol=1e-9)

@@ -1,4 +1,4 @@
-"""The tables of the medical-insurance scenario: real records, valid synthetic identities, known dirt."""
+"""The medical-insurance scenario: real records, synthetic identities, known dirt; models as statsmodels has them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,27 @@ import re
 import subprocess
 import sys
 import unicodedata
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 
 import fusion
-from fusion import scenarios
+from fusion import psi, report, scenarios
 from fusion.errors import InputError
+from fusion.learning import metrics
+from fusion.psi import ideal as psi_ideal
 from fusion.scenarios import _people, medical_insurance
 from fusion.scenarios._people import identity_numbers, uniform
+from fusion.scenarios.medical import models
+from fusion.scenarios.outcome import Outcome, compare
+from fusion.scenarios.presentation import whole_report
 
 SIDES = ("hospital", "insurer")
+LABELS = [model.label for model in models.MODELS]
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +204,16 @@ def test_without_statsmodels_it_says_what_to_install(monkeypatch: pytest.MonkeyP
         medical_insurance.data()
 
 
+def test_a_file_of_another_shape_says_which_columns_are_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    records = pd.read_csv(medical_insurance._records()).drop(columns=["meddol", "disea"])
+    records.to_csv(tmp_path / "randhie.csv", index=False)
+    monkeypatch.setattr(medical_insurance, "_records", lambda: tmp_path / "randhie.csv")
+    with pytest.raises(InputError, match="no column disea, meddol"):
+        medical_insurance.data()
+
+
 def test_statsmodels_is_not_imported() -> None:
     code = (
         "import sys; from fusion.scenarios import medical_insurance as m; m.data();"
@@ -204,17 +223,21 @@ def test_statsmodels_is_not_imported() -> None:
 
 
 def test_unknown_scenario() -> None:
-    assert scenarios.NAMES == ("medical-insurance",)
+    assert "medical-insurance" in scenarios.NAMES
     assert scenarios.load("medical-insurance") is medical_insurance  # type: ignore[comparison-overlap]
     with pytest.raises(InputError, match="medical-insurance"):
         scenarios.load("horoscope")
 
 
-def test_both_sides_get_what_the_cleartext_twin_says(tables: dict[str, pd.DataFrame]) -> None:
+def test_the_pairs_are_those_of_the_cleartext_twin(tables: dict[str, pd.DataFrame]) -> None:
+    keys = medical_insurance.KEYS
     got = fusion.simulate(
-        **{side: lambda peer, side=side: medical_insurance.run(peer, tables[side], side) for side in SIDES}
+        **{
+            side: lambda peer, side=side: psi.intersect(peer, tables[side], on=keys[side], duplicates="first")
+            for side in SIDES
+        }
     )
-    wanted = medical_insurance.ideal(tables)
+    wanted = psi_ideal.intersect({side: (tables[side], keys[side]) for side in SIDES}, duplicates="first")
     for side in SIDES:
         assert len(got[side]) == len(wanted[side]) == 3392
         assert list(got[side].columns) == list(tables[side].columns)
@@ -225,3 +248,176 @@ def test_both_sides_get_what_the_cleartext_twin_says(tables: dict[str, pd.DataFr
     pd.testing.assert_frame_equal(one, other)
     same_person = [a == b for a, b in zip(cleaned(one["id_number"]), cleaned(one["member_id"]), strict=True)]
     assert all(same_person)
+
+
+def test_both_sides_agree_on_who_is_fitted_on(tables: dict[str, pd.DataFrame], people: pd.DataFrame) -> None:
+    fitting = [zlib.crc32(str(person).encode()) % 10 < 7 for person in people["person"]]
+    assert (people["cohort"] == np.where(fitting, "fit", "judge")).all()
+    assert 0.65 < np.mean(fitting) < 0.75
+    assert (people["cohort"] == people["sample"]).all()
+    assert set(tables["hospital"]["cohort"]) == set(tables["insurer"]["sample"]) == {"fit", "judge"}
+
+
+@pytest.fixture(scope="module")
+def twin(tables: dict[str, pd.DataFrame]) -> dict[str, Outcome]:
+    return medical_insurance.ideal(tables)
+
+
+@pytest.fixture(scope="module")
+def outcomes(tables: dict[str, pd.DataFrame]) -> dict[str, Outcome]:
+    return fusion.simulate(
+        **{side: lambda peer, side=side: medical_insurance.run(peer, tables[side], side) for side in SIDES}
+    )
+
+
+def test_every_number_agrees_with_the_cleartext_twin(outcomes: dict[str, Outcome], twin: dict[str, Outcome]) -> None:
+    compared = compare(outcomes, twin, medical_insurance.TOLERANCES)
+    assert [each for each in compared if not each.agrees] == []
+    names = {(each.party, each.name.partition(",")[0]) for each in compared}
+    for side in SIDES:
+        assert {(side, "members"), (side, "visits: relativities"), (side, "claims: relativities")} <= names
+        steps = [step.name for step in outcomes[side].steps]
+        assert steps == ["find the members", "fit visits", "predict visits", "fit claims", "predict claims"]
+        assert outcomes[side].tables.keys() == twin[side].tables.keys()
+    assert outcomes["insurer"].figures["members"] == 3392
+    assert outcomes["insurer"].figures["members to fit on"] == 2418
+
+
+def test_tables_that_are_drawn_agree_too(outcomes: dict[str, Outcome], twin: dict[str, Outcome]) -> None:
+    for side in SIDES:
+        for name, table in twin[side].tables.items():
+            if "Lorenz" not in name:  # its points move where predictions nearly tie
+                pd.testing.assert_frame_equal(outcomes[side].tables[name], table, rtol=2e-3, atol=1e-4)
+
+
+def test_neither_party_holds_what_is_the_others(outcomes: dict[str, Outcome]) -> None:
+    hospital, insurer = outcomes["hospital"], outcomes["insurer"]
+    assert not any("D2" in name or "Gini" in name or "dispersion" in name for name in hospital.figures)
+    assert set(hospital.tables) == {f"{label}: {n}" for label in LABELS for n in ("coefficients", "relativities")}
+    for label in LABELS:
+        assert list(hospital.tables[f"{label}: relativities"].index) == models.HOSPITAL
+        assert set(insurer.tables[f"{label}: relativities"].index).isdisjoint(models.HOSPITAL)
+
+
+def by_statsmodels(train: pd.DataFrame, test: pd.DataFrame, columns: list[str], model: models.Model, weight=None):
+    """D2, Gini and the fit, by statsmodels on columns in one place."""
+    families = {"poisson": sm.families.Poisson(), "tweedie": sm.families.Tweedie(sm.families.links.Log(), 1.5)}
+    fit = sm.GLM(
+        train[model.label],
+        sm.add_constant(train[columns].astype(float)),
+        family=families[model.family],
+        exposure=train["exposure"],
+        var_weights=weight,
+    ).fit(tol=1e-12, maxiter=200)
+    predicted = fit.predict(sm.add_constant(test[columns].astype(float)), exposure=test["exposure"]).to_numpy()
+    y, exposure = test[model.label].to_numpy(), test["exposure"].to_numpy()
+    base = train[model.label].sum() / train["exposure"].sum()
+    d2 = metrics.d2(y, predicted, family=model.family, power=1.5, exposure=exposure, base=base)
+    return d2, metrics.gini(y, predicted / exposure, exposure=exposure), fit
+
+
+@pytest.mark.parametrize("model", models.MODELS, ids=LABELS)
+def test_the_twin_is_what_statsmodels_says(
+    tables: dict[str, pd.DataFrame], twin: dict[str, Outcome], model: models.Model
+) -> None:
+    keys = medical_insurance.KEYS
+    rows = psi_ideal.intersect({side: (tables[side], keys[side]) for side in SIDES}, duplicates="first")
+    both = pd.concat([rows[side].reset_index(drop=True) for side in SIDES], axis=1)
+    base = both.loc[both["sample"] == "fit", "sex"].mode()[0]
+    male = next(level for level in ("male", "female") if level != base)
+    both[f"sex[{male}]"] = (both["sex"] == male).astype(float)
+    train, test = both[both["sample"] == "fit"], both[both["sample"] == "judge"]
+    own = [*models.PLAN, "income", "age", f"sex[{male}]"]
+    figures, label = twin["insurer"].figures, model.label
+    *alone, fit = by_statsmodels(train, test, own, model)
+    weight = None
+    if model.family == "poisson":
+        dispersion = fit.pearson_chi2 / fit.df_resid
+        assert figures[f"{label}: dispersion, insurer alone"] == pytest.approx(dispersion, rel=1e-6)
+        weight = np.full(len(train), 1 / dispersion)
+    d2, gini, fit = by_statsmodels(train, test, [*own, *models.HOSPITAL], model, weight)
+    assert (figures[f"{label}: D2"], figures[f"{label}: Gini"]) == pytest.approx((d2, gini), abs=1e-5)
+    assert tuple(figures[f"{label}: {n}, insurer alone"] for n in ("D2", "Gini")) == pytest.approx(alone, abs=1e-5)
+    for side, columns in (("insurer", own), ("hospital", models.HOSPITAL)):
+        held = twin[side].tables[f"{label}: relativities"].loc[columns]
+        for name in columns:
+            binary = train[name].isin((0, 1)).all()
+            step = 1.0 if binary else float(f"{train[name].std(ddof=0):.3g}")
+            middle, error = fit.params[name] * step, fit.bse[name] * step
+            expected = np.exp([middle, middle - 1.959964 * error, middle + 1.959964 * error])
+            assert held.loc[name, ["relativity", "lower", "upper"]].tolist() == pytest.approx(expected, rel=2e-4)
+            assert held.loc[name, "p"] == pytest.approx(fit.pvalues[name], abs=1e-5)
+            assert (held.loc[name, "of"] == "yes against no") == binary
+
+
+# D2 and Gini of the pooled columns on all years of all people, as tests/learning/test_rand.py has them, and of the
+# hospital's columns alone
+PUBLISHED = {"visits": (0.111, 0.228), "claims": (0.184, 0.413)}
+HOSPITAL_ALONE = (0.066, 0.166)
+
+
+def person_years() -> dict[str, pd.DataFrame]:
+    """All years of all people, aligned, with the names that the models know."""
+    years = pd.read_csv(medical_insurance._records())
+    names = {"xage": "age", "time": "exposure", "mdvis": "visits", "meddol": "claims"}
+    rows = years.rename(columns=names).dropna(subset=[*names.values(), *models.HOSPITAL, *models.PLAN, "income"])
+    rows["sex"] = rows["female"].map({0: "male", 1: "female"})
+    rows.index = pd.RangeIndex(len(rows), name="pair-0123456789abcdef")
+    return {"hospital": rows[[*models.HOSPITAL, "zper"]], "insurer": rows.drop(columns=models.HOSPITAL)}
+
+
+def fitting_years(rows: dict[str, pd.DataFrame]) -> np.ndarray:
+    return np.array([zlib.crc32(str(person).encode()) % 10 < 7 for person in rows["insurer"]["zper"]])
+
+
+def test_the_twin_reaches_the_published_figures_on_all_years() -> None:
+    rows = person_years()
+    outcomes = {side: Outcome() for side in SIDES}
+    models.ideal(rows, fitting_years(rows), outcomes)
+    for label, published in PUBLISHED.items():
+        figures = outcomes["insurer"].figures
+        assert (figures[f"{label}: D2"], figures[f"{label}: Gini"]) == pytest.approx(published, abs=5e-4)
+        assert figures[f"{label}: D2, insurer alone"] < published[0] - 0.02
+        assert figures[f"{label}: Gini, insurer alone"] < published[1] - 0.02
+    both = rows["insurer"].join(rows["hospital"][models.HOSPITAL])
+    fitting = fitting_years(rows)
+    alone = by_statsmodels(both[fitting], both[~fitting], models.HOSPITAL, models.MODELS[0])[:2]
+    assert alone == pytest.approx(HOSPITAL_ALONE, abs=5e-4)
+
+
+def test_the_published_figures_under_encryption() -> None:
+    rows = person_years()
+    fitting = fitting_years(rows)
+    outcomes = {side: Outcome() for side in SIDES}
+    fusion.simulate(
+        hospital=lambda peer: models.hospital(peer, rows["hospital"], fitting, outcomes["hospital"]),
+        insurer=lambda peer: models.insurer(peer, rows["insurer"], fitting, outcomes["insurer"]),
+    )
+    figures = outcomes["insurer"].figures
+    for label, published in PUBLISHED.items():
+        assert (figures[f"{label}: D2"], figures[f"{label}: Gini"]) == pytest.approx(published, abs=5e-4)
+
+
+def test_the_report_shows_both_and_tells_of_consent(outcomes: dict[str, Outcome], twin: dict[str, Outcome]) -> None:
+    compared = compare(outcomes, twin, medical_insurance.TOLERANCES)
+    page = report.render(whole_report(medical_insurance, outcomes, compared, {"cores": "2"}))  # type: ignore[arg-type]
+    d2 = outcomes["insurer"].figures["visits: D2"]
+    assert f"{d2:.3f}" in page
+    assert f"{d2:.4f}" in page
+    assert "consent" in page
+    assert page.count("<svg") == 10
+    for words in ("Checked against the clear", "Who learned what", "Sizes, bytes and time", "Receipts", "synthetic"):
+        assert words in page
+    for side in SIDES:
+        for step in outcomes[side].steps:
+            assert step.receipt.transcript in page
+
+
+def test_too_few_members_are_an_error_that_says_so(tables: dict[str, pd.DataFrame]) -> None:
+    with pytest.raises(InputError, match=r"rows are too few|in all but|is constant"):
+        fusion.simulate(
+            **{
+                side: lambda peer, side=side: medical_insurance.run(peer, tables[side].head(1700), side)
+                for side in SIDES
+            }
+        )

@@ -27,7 +27,7 @@ _EXTRAS = {
     "flower": ("flwr",),
     "flower-simulation": ("flwr", "ray"),
     "phe": ("phe",),
-    "report": ("jinja2", "matplotlib"),
+    "report": ("jinja2",),
     "tenseal": ("tenseal",),
 }
 _PROBE_SECONDS = 10.0  # for two people on the telephone to press a key

@@ -1,7 +1,7 @@
 """One party of a demonstration in a process of its own: ``python -m fusion.cli.party SCENARIO PARTY FOLDER``.
 
-The folder holds this party's file, identity and TOML, and takes its result. What happens is told to the
-parent as JSON lines on stdout; the end of stdin says that the parent is gone.
+The folder holds this party's tables, identity and TOML, and takes its outcome. What happens is told to the parent as
+JSON lines on stdout; the end of stdin says that the parent is gone.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import dataclasses
 import errno
 import json
 import os
+import resource
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,10 @@ from fusion import progress, scenarios
 from fusion.errors import FusionError
 from fusion.progress import Event
 
-CONFIG, TABLE, RESULT = "party.toml", "table.csv", "result.csv"
+CONFIG, OUTCOME, TABLES = "party.toml", "outcome", "tables"
+ONLY = "table"  # the name of a party's table when it has but one
 
-__all__ = ["CONFIG", "RESULT", "TABLE", "main"]
+__all__ = ["CONFIG", "ONLY", "OUTCOME", "TABLES", "main"]
 
 
 def main(name: str, party: str, folder: Path) -> int:
@@ -49,19 +52,29 @@ def main(name: str, party: str, folder: Path) -> int:
 
 def _play(name: str, party: str, folder: Path) -> dict[str, Any]:
     progress.emit(Event(party, name, "starting"))
-    import msgspec
-
     import fusion
-    from fusion import kernels, tables
+    from fusion import kernels
 
     scenario = scenarios.load(name)
-    (other,) = (known for known in scenario.PARTIES if known != party)
-    with fusion.connect(folder / CONFIG, peer=other) as peer:
-        result = scenario.run(peer, folder / TABLE, party)
-        receipt = peer.receipt()
-    tables.write(result, folder / RESULT)
+    others = [known for known in scenario.PARTIES if known != party]
+    tables = _tables(folder / TABLES)
+    config = folder / CONFIG
+    meeting = fusion.connect(config, peer=others[0]) if len(others) == 1 else fusion.connect(config, peers=others)
+    with meeting as peers:
+        began, worked = time.monotonic(), time.process_time()
+        outcome = scenario.run(peers, tables, party)
+        seconds, cpu_seconds = time.monotonic() - began, time.process_time() - worked
+    outcome.write(folder / OUTCOME)
     progress.emit(Event(party, name, "done", 1, 1))
-    return {"receipt": msgspec.to_builtins(receipt), "kernel": kernels.active()}
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"kernel": kernels.active(), "seconds": seconds, "cpu_seconds": cpu_seconds, "peak_memory": memory}
+
+
+def _tables(folder: Path) -> Any:
+    import pandas as pd
+
+    tables = {path.stem: pd.read_parquet(path) for path in sorted(folder.iterdir())}
+    return tables[ONLY] if tables.keys() == {ONLY} else tables
 
 
 def _tell(kind: str, content: dict[str, Any]) -> None:

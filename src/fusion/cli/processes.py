@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import queue
@@ -19,15 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import pandas as pd
-
 from fusion.channel.identity import Identity
 from fusion.cli.keys import peer_entry
-from fusion.cli.party import CONFIG, RESULT, TABLE
+from fusion.cli.party import CONFIG, ONLY, OUTCOME, TABLES
 from fusion.errors import FusionError, TransportError
 from fusion.progress import Event
+from fusion.scenarios import Tables
+from fusion.scenarios.outcome import Outcome
 
-__all__ = ["Outcome", "play", "read_cells"]
+__all__ = ["Played", "play"]
 
 _Inbox: TypeAlias = queue.Queue[tuple[str, dict[str, Any] | None]]
 
@@ -40,37 +39,41 @@ _CONSEQUENCES = ("PeerAborted", "TransportError")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a party came away with.
+class Played:
+    """What came of a party.
 
     Attributes
     ----------
-    table : DataFrame
-        Its result, all cells as text.
-    receipt : dict
-        Its receipt.
+    outcome : Outcome
+        What it holds.
     kernel : str
         The kernel it ran.
+    seconds, cpu_seconds : float
+        From the moment it had met the others to its outcome.
+    peak_memory : int
+        The most memory that its process held, in bytes.
     """
 
-    table: pd.DataFrame
-    receipt: dict[str, Any]
+    outcome: Outcome
     kernel: str
+    seconds: float
+    cpu_seconds: float
+    peak_memory: int
 
 
 class _PortTaken(Exception):
     """Somebody else took the port between our choosing it and the listener's binding it."""
 
 
-def play(name: str, tables: Mapping[str, pd.DataFrame], show: Callable[[Event], None]) -> dict[str, Outcome]:
-    """Run a scenario of two parties and return what each came away with.
+def play(name: str, tables: Mapping[str, Tables], show: Callable[[Event], None]) -> dict[str, Played]:
+    """Run a scenario of two parties or more and return what each came away with.
 
     Parameters
     ----------
     name : str
         The scenario's name.
-    tables : mapping of str to DataFrame
-        Each party's table; the first party listens.
+    tables : mapping of str to DataFrame or dict of DataFrame
+        What each party brings; of any two the first listens.
     show : callable
         Gets the events of all parties, on the calling thread.
 
@@ -92,47 +95,42 @@ def play(name: str, tables: Mapping[str, pd.DataFrame], show: Callable[[Event], 
             except _PortTaken:
                 continue
             return {
-                party: Outcome(
-                    read_cells(folder / RESULT),
-                    results[party]["receipt"],
-                    results[party]["kernel"],
-                )
-                for party, folder in folders.items()
+                party: Played(Outcome.read(folder / OUTCOME), **results[party]) for party, folder in folders.items()
             }
     raise TransportError("no port of the loopback interface stays free; try again")
 
 
-def read_cells(source: Path | io.StringIO) -> pd.DataFrame:
-    """Read a CSV file with every cell as the text that it is."""
-    # skip_blank_lines drops the first space of a line that a buffer of the parser cuts there (pandas issue 34085)
-    return pd.read_csv(source, dtype=str, keep_default_na=False, skip_blank_lines=False)
-
-
-def _furnish(folders: Mapping[str, Path], tables: Mapping[str, pd.DataFrame]) -> None:
-    """Put each party's table, identity and TOML into its folder."""
-    listener = next(iter(folders))
-    address = f"127.0.0.1:{_free_port()}"
+def _furnish(folders: Mapping[str, Path], tables: Mapping[str, Tables]) -> None:
+    """Put each party's tables, identity and TOML into its folder; of any two the first one listens."""
+    names = list(folders)
+    addresses = {
+        party: f"127.0.0.1:{port}" for party, port in zip(names[:-1], _free_ports(len(names) - 1), strict=True)
+    }
     fingerprints = {
         party: Identity.create(party, folder / f"{party}.key").fingerprint for party, folder in folders.items()
     }
-    for party, folder in folders.items():
-        tables[party].to_csv(folder / TABLE, index=False)
+    for place, (party, folder) in enumerate(folders.items()):
+        (folder / TABLES).mkdir()
+        own = tables[party]
+        for name, table in (own if isinstance(own, dict) else {ONLY: own}).items():
+            table.to_parquet(folder / TABLES / f"{name}.parquet")
         lines = [f'name = "{party}"', f'identity = "{party}.key"']
-        if party == listener:
-            lines.append(f'listen = "{address}"')
+        if party in addresses:
+            lines.append(f'listen = "{addresses[party]}"')
         for peer, fingerprint in fingerprints.items():
             if peer != party:
                 lines += ["", peer_entry(peer, fingerprint).rstrip()]
-                if peer == listener:
-                    lines.append(f'address = "{address}"')
+                if names.index(peer) < place:
+                    lines.append(f'address = "{addresses[peer]}"')
         (folder / CONFIG).write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 @contextlib.contextmanager

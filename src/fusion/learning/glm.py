@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fusion.channel import Channel, Group
+from fusion.channel import Channel
 from fusion.errors import InputError, PeerError
 from fusion.learning import fitted as halves
 from fusion.learning import inner_products
@@ -23,6 +23,7 @@ from fusion.learning.solving import digest, solve
 from fusion.learning.vertical import (
     VerticalObjective,
     ask_to_stop,
+    one_channel,
     receive_numbers,
     send_numbers,
     serve,
@@ -145,7 +146,7 @@ class VerticalGLM:
         -----
         ConvergenceWarning, AlignmentWarning
         """
-        channel = _channel(peer)
+        channel = one_channel(peer)
         with channel.operation("learning.glm.fit"):
             family = self._checked()
             channel.phase("reading columns")
@@ -260,7 +261,7 @@ class VerticalGLM:
         One flight: the feature party sends its part of the linear predictor of every row, which the label party could
         compute from any prediction anyhow.
         """
-        fitted, channel = self._known(), _channel(peer)
+        fitted, channel = self._known(), one_channel(peer)
         with channel.operation("learning.glm.predict"):
             if channel.peer != fitted.peer:
                 raise InputError(f"this model was fitted with {fitted.peer!r}, not with {channel.peer!r}")
@@ -400,12 +401,3 @@ class VerticalGLM:
                 f"{rows} rows are too few: {ours + theirs} columns need {_ROWS_PER_COLUMN} each, and max_rounds="
                 f"{self.max_rounds} {_ROWS_PER_ROUND} each, lest sums tell about single rows; leave columns out"
             )
-
-
-def _channel(peer: Any) -> Channel:
-    """A channel, or the only one of a group."""
-    if not isinstance(peer, Group):
-        return peer  # type: ignore[no-any-return]
-    if len(peer) != 1:
-        raise InputError("two parties fit this model; pass one channel, such as group['hospital']")
-    return peer[next(iter(peer))]

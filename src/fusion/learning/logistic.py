@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fusion.channel import Channel, Group
+from fusion.channel import Channel
 from fusion.errors import InputError, PeerError
 from fusion.learning import logistic_half as halves
 from fusion.learning.alignment import check_alignment, fingerprint
@@ -23,7 +23,7 @@ from fusion.learning.labels import binary_labels, row_weights
 from fusion.learning.logistic_half import Half
 from fusion.learning.solving import digest
 from fusion.learning.training import train
-from fusion.learning.vertical import receive_numbers, send_numbers, swap_counts, swap_numbers
+from fusion.learning.vertical import one_channel, receive_numbers, send_numbers, swap_counts, swap_numbers
 
 __all__ = ["RangeWarning", "VerticalLogistic"]
 
@@ -145,7 +145,7 @@ class VerticalLogistic:
         -----
         RangeWarning, AlignmentWarning
         """
-        channel = _channel(peer)
+        channel = one_channel(peer)
         with channel.operation("learning.logistic.fit"):
             self._checked()
             channel.phase("reading columns")
@@ -223,7 +223,7 @@ class VerticalLogistic:
 
     def decision_function(self, peer: Channel, X: Any) -> Floats | None:
         """The linear predictor, (n,), whose logistic function `predict` returns; the same otherwise."""
-        half, channel = self._known(), _channel(peer)
+        half, channel = self._known(), one_channel(peer)
         with channel.operation("learning.logistic.predict"):
             if channel.peer != half.peer:
                 raise InputError(f"this model was fitted with {half.peer!r}, not with {channel.peer!r}")
@@ -395,12 +395,3 @@ def probabilities(z: Floats) -> Floats:
     with np.errstate(over="ignore"):
         found: Floats = 1 / (1 + np.exp(-z))
     return found
-
-
-def _channel(peer: Any) -> Channel:
-    """A channel, or the only one of a group."""
-    if not isinstance(peer, Group):
-        return peer  # type: ignore[no-any-return]
-    if len(peer) != 1:
-        raise InputError("two parties fit this model; pass one channel, such as group['hospital']")
-    return peer[next(iter(peer))]

@@ -20,7 +20,9 @@ __all__ = [
     "auc",
     "calibration",
     "d2",
+    "d2_gain",
     "deviance",
+    "double_lift",
     "gini",
     "ks",
     "lift",
@@ -151,6 +153,46 @@ def d2(
     if not null > 0:
         raise InputError("all labels equal their mean, so there is no deviance to explain")
     return float(1 - _unit_deviance(y, predicted, family, power) @ weight / null)
+
+
+def d2_gain(
+    y: Any,
+    first: Any,
+    second: Any,
+    *,
+    family: str,
+    power: float = 1.5,
+    exposure: Any = None,
+    weight: Any = None,
+    base: float | None = None,
+) -> tuple[float, float]:
+    """How much more of the deviance the second model explains than the first, and the standard error of that.
+
+    Parameters
+    ----------
+    y, first, second : (n,) floats
+        Labels and what either model predicted, of rows that neither was fitted on.
+    exposure, weight, base
+        As for `d2`.
+
+    Notes
+    -----
+    The error is that of a ratio of two sums over independent rows (Cochran: Sampling techniques, 3rd ed., section 6.4);
+    it speaks of the rows, not of the fits.
+    """
+    y, first, second, exposure, weight = _columns(y=y, first=first, second=second, exposure=exposure, weight=weight)
+    exposure, weight = _weights("exposure", exposure), _weights("weight", weight)
+    if len(y) < 2:
+        raise InputError("an error needs at least two rows")
+    if base is None:
+        base = float((weight * y).sum() / (weight * exposure).sum())
+    null = weight * _unit_deviance(y, base * exposure, family, power)
+    less = weight * (_unit_deviance(y, first, family, power) - _unit_deviance(y, second, family, power))
+    if not null.sum() > 0:
+        raise InputError("all labels equal their mean, so there is no deviance to explain")
+    gain = float(less.sum() / null.sum())
+    error = np.sqrt(len(y) / (len(y) - 1) * np.sum((less - gain * null) ** 2)) / null.sum()
+    return gain, float(error)
 
 
 def lorenz(y: Any, score: Any, *, exposure: Any = None) -> pd.DataFrame:
@@ -299,6 +341,32 @@ def actual_expected(y: Any, predicted: Any, *, exposure: Any = None, bands: int 
     expected = sums["expected"]
     ratio = np.divide(sums["actual"], expected, out=np.full_like(expected, np.nan), where=expected != 0)
     return pd.DataFrame({**sums, "ratio": ratio}, index=pd.RangeIndex(1, len(ratio) + 1, name="band"))
+
+
+def double_lift(y: Any, first: Any, second: Any, *, exposure: Any = None, bands: int = 10) -> pd.DataFrame:
+    """Two models where they disagree: bands of about equal exposure by rising ratio of the second to the first.
+
+    Whichever of the two follows what happened from band to band is the better one.
+
+    Parameters
+    ----------
+    y, first, second : (n,) floats
+        What happened and what either model predicted, all for the whole exposure of the row; predictions above 0.
+    exposure : (n,) floats, optional
+
+    Returns
+    -------
+    DataFrame with columns ``exposure``, ``actual``, ``first``, ``second``
+        One row a band: sums.
+    """
+    y, first, second, exposure = _columns(y=y, first=first, second=second, exposure=exposure)
+    if not ((first > 0).all() and (second > 0).all()):
+        raise InputError("predictions must be above 0 to be divided")
+    exposure = _weights("exposure", exposure)
+    band = _bands(second / first, exposure, bands)
+    columns = {"exposure": exposure, "actual": y, "first": first, "second": second}
+    sums = {name: np.bincount(band, weights=values) for name, values in columns.items()}
+    return pd.DataFrame(sums, index=pd.RangeIndex(1, band.max() + 2, name="band"))
 
 
 def population_stability(expected: Any, actual: Any, *, bands: int = 10) -> float:

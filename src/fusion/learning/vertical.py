@@ -46,13 +46,13 @@ Reference
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from fusion.channel import Channel, Chunk
-from fusion.errors import PeerError
+from fusion.channel import Channel, Chunk, Group
+from fusion.errors import InputError, PeerError
 from fusion.learning.families import Family, Sums
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "Asking",
     "VerticalObjective",
     "ask_to_stop",
+    "one_channel",
     "receive_numbers",
     "send_numbers",
     "serve",
@@ -337,6 +338,15 @@ def serve(peer: Channel, products: Answering, family: Family, x: Floats, *, thei
                 products.row(np.exp([-p * z, (1 - p) * z, (2 - p) * z]).reshape(1, -1), 1)
         else:
             raise PeerError(f"{peer.peer} asked for a step that there is not; check that both run the same version")
+
+
+def one_channel(peer: Any) -> Channel:
+    """A channel, or the only one of a group."""
+    if not isinstance(peer, Group):
+        return peer  # type: ignore[no-any-return]
+    if len(peer) != 1:
+        raise InputError("two parties fit this model; pass one channel, such as group['hospital']")
+    return peer[next(iter(peer))]
 
 
 def send_numbers(peer: Channel, values: Floats) -> None:

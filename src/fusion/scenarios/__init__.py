@@ -7,18 +7,27 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from fusion.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["NAMES", "Scenario", "load"]
+    from fusion.report import Report
+    from fusion.scenarios.outcome import Outcome
 
-_MODULES = {"medical-insurance": "fusion.scenarios.medical_insurance"}
+__all__ = ["NAMES", "Scenario", "Tables", "load"]
+
+_MODULES = {
+    "medical-insurance": "fusion.scenarios.medical_insurance",
+    "weather-insurance": "fusion.scenarios.weather_insurance",
+}
 
 NAMES = tuple(_MODULES)
+
+Tables: TypeAlias = "pd.DataFrame | dict[str, pd.DataFrame]"
+"""What one party brings: a table, or several by name."""
 
 
 class Scenario(Protocol):
@@ -26,23 +35,31 @@ class Scenario(Protocol):
 
     TITLE: str
     """The use in one line."""
+    SECTOR: str
+    """The sector in the words of the plan "Data x", such as 数据要素×医疗健康."""
     SOURCE: str
     """Where the data come from and which part of them is synthetic."""
     PARTIES: tuple[str, ...]
-    """Their names; the first one listens."""
-    KEYS: Mapping[str, Mapping[str, str]]
-    """For each party, its key columns and their kinds."""
+    """Their names, two or three; of any two the first one listens."""
+    TOLERANCES: Mapping[str, float]
+    """By the name of a figure or a table, how far its numbers may be from the twin's; see `outcome.compare`."""
+    SHOWN: tuple[str, ...]
+    """Tables of an outcome that are short enough for a terminal."""
 
-    def data(self) -> dict[str, pd.DataFrame]:
-        """Return each party's table."""
+    def data(self) -> dict[str, Tables]:
+        """Return what each party brings."""
         ...
 
-    def run(self, peer: Any, table: Any, party: str) -> Any:
-        """Run one party's side over a channel."""
+    def run(self, peers: Any, tables: Any, party: str) -> Outcome:
+        """Run one party's side: over a `Channel` when there are two parties, over a `Group` when there are three."""
         ...
 
-    def ideal(self, tables: Mapping[str, Any]) -> dict[str, Any]:
-        """Compute what :meth:`run` returns to each party, with all tables in one place."""
+    def ideal(self, tables: Mapping[str, Any]) -> dict[str, Outcome]:
+        """Compute what :meth:`run` returns to each party, with all tables in one place; no steps."""
+        ...
+
+    def report(self, outcomes: Mapping[str, Outcome]) -> Report:
+        """Present what was found. Comparison with the twin, who learned what, sizes and receipts are added to it."""
         ...
 
 

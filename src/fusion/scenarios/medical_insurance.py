@@ -1,21 +1,39 @@
-"""A hospital and a health insurer find the people they share."""
+"""A hospital and a health insurer find the people they share, and model their medical use over both sides' columns."""
 
 from __future__ import annotations
 
 import importlib.util
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from fusion.errors import InputError
+from fusion.report import Report
+from fusion.scenarios import Tables
 from fusion.scenarios._people import DATE_DIRT, ID_DIRT, identity_numbers, soil, uniform
+from fusion.scenarios.outcome import Outcome
 
-__all__ = ["KEYS", "PARTIES", "SOURCE", "TITLE", "data", "ideal", "run"]
+__all__ = [
+    "KEYS",
+    "PARTIES",
+    "SECTOR",
+    "SHOWN",
+    "SOURCE",
+    "TITLE",
+    "TOLERANCES",
+    "data",
+    "ideal",
+    "report",
+    "run",
+]
 
-TITLE = "A hospital and a health insurer find the people they share"
+TITLE = "A hospital and a health insurer price medical cover together"
+SECTOR = "数据要素×医疗健康"
 SOURCE = (
     "The people, their health, plans and claims are records of the RAND Health Insurance Experiment "
     "(public domain, from statsmodels). Identity numbers and dates of birth are synthetic."
@@ -25,16 +43,37 @@ KEYS: Mapping[str, Mapping[str, str]] = {
     "hospital": {"id_number": "cn_id", "birth_date": "date"},
     "insurer": {"member_id": "cn_id", "born": "date"},
 }
+TOLERANCES: Mapping[str, float] = {
+    f"{label}: {name}": tolerance
+    for label in ("visits", "claims")
+    for name, tolerance in (
+        ("D2", 1e-4),
+        ("D2 gained", 1e-4),
+        ("its error", 1e-4),
+        ("Gini", 1e-4),
+        ("relativities", 1e-4),
+        # computed in the clear in either case, but in another order of rows, in which others of them tie
+        ("D2, insurer alone", 1e-9),
+        ("dispersion, insurer alone", 1e-9),
+        ("Gini, insurer alone", 1e-5),
+    )
+}
+SHOWN = ("visits: relativities", "claims: relativities")
 
+_PART = {"hospital": "cohort", "insurer": "sample"}  # the columns that say what a person is for: "fit" or "judge"
 _KNOWN = {"hospital": 0.80, "insurer": 0.75}  # share of the people that a side has
 _TWICE = 0.005  # share of its rows that a side has twice
+
+_HEALTH = ["physlm", "disea", "hlthg", "hlthf", "hlthp", "mhi", "ghindx"]
+_PLAN = ["income", "coins", "idp", "lpi", "fmde"]
+_READ = {*_HEALTH, *_PLAN, "zper", "year", "site", "time", "mdvis", "meddol", "xage", "female"}
 
 # One district (GB/T 2260) for each of the experiment's six sites.
 _DISTRICTS = {1: "110101", 2: "310101", 3: "330106", 4: "420106", 5: "440106", 6: "510107"}
 _FIRST_YEAR = pd.Timestamp("1975-01-01")  # people joined from November 1974 to February 1977
 
 
-def data() -> dict[str, pd.DataFrame]:
+def data() -> dict[str, Tables]:
     """Return the two tables, one row a person, each side with its own people in its own order.
 
     The records are those of the RAND Health Insurance Experiment (1974 to 1982; 20,190 person-years of
@@ -71,56 +110,87 @@ def data() -> dict[str, pd.DataFrame]:
     dict
         ``"hospital"``: `id_number`, `birth_date` and health at enrolment: `physlm` (physical limitation),
         `disea` (index of chronic diseases), `hlthg`, `hlthf`, `hlthp` (self-rated good, fair, poor), `mhi`
-        (mental health index), `ghindx` (general health index, often missing). ``"insurer"``: `member_id`,
+        (mental health index), `ghindx` (general health index, often missing); and `cohort`. ``"insurer"``: `member_id`,
         `born`, `sex`, `age` (years at enrolment), `income` (dollars a year) and the plan: `coins`
         (coinsurance, percent), `idp` (individual deductible), `lpi` (log incentive payment), `fmde` (log
         maximum expenditure); and over all years `exposure` (years), `visits` to a physician and `claims`
-        (medical expenditure, dollars).
+        (medical expenditure, dollars); and `sample`. `cohort` and `sample` are the split both have agreed on: 70 of
+        100 people are for ``"fit"``, the others for ``"judge"``, by the CRC-32 of their number in the experiment.
 
     Raises
     ------
     InputError
-        statsmodels is not installed; nothing of it is imported, only its data file is read.
+        statsmodels is not installed, or its file is another one; nothing of it is imported, only that file is read.
     """
     people = _people()
     return {
-        "hospital": _held_by("hospital", people, ["physlm", "disea", "hlthg", "hlthf", "hlthp", "mhi", "ghindx"]),
+        "hospital": _held_by(
+            "hospital", people, ["physlm", "disea", "hlthg", "hlthf", "hlthp", "mhi", "ghindx", "cohort"]
+        ),
         "insurer": _held_by(
             "insurer",
             people,
-            ["sex", "age", "income", "coins", "idp", "lpi", "fmde", "exposure", "visits", "claims"],
+            ["sex", "age", *_PLAN, "exposure", "visits", "claims", "sample"],
         ),
     }
 
 
-def run(peer: Any, table: Any, party: str) -> Any:
-    """Find the shared people from one party's side.
+def run(peers: Any, tables: Any, party: str) -> Outcome:
+    """Play one party's side: find the shared people, then model what they cost over the columns of both.
 
     Parameters
     ----------
-    peer : Channel
+    peers : Channel
         The channel to the other party.
-    table : table
-        This party's table, or the path of a CSV or Parquet file.
+    tables : DataFrame
+        This party's table.
     party : str
         ``"hospital"`` or ``"insurer"``: whose columns these are.
 
     Returns
     -------
-    table
-        This party's rows of the shared people; row i here and row i there are the same person.
+    Outcome
+        Of the insurer: D2 and Gini on people that were not fitted on, with the hospital's columns and without; bands,
+        Lorenz curves; coefficients and relativities of its own columns. Of the hospital: those of its own columns.
     """
     from fusion import psi
+    from fusion.scenarios.medical import models
 
-    return psi.intersect(peer, table, on=KEYS[party], duplicates="first")
+    outcome = Outcome()
+    members = psi.intersect(peers, tables, on=KEYS[party], duplicates="first")
+    outcome.step("find the members", peers)
+    fitting = _counted(outcome, members, party)
+    side = models.hospital if party == "hospital" else models.insurer
+    side(peers, members, fitting, outcome)
+    return outcome
 
 
-def ideal(tables: Mapping[str, Any]) -> dict[str, Any]:
+def ideal(tables: Mapping[str, Any]) -> dict[str, Outcome]:
     """Compute in the clear what :func:`run` returns to each party, from both tables."""
     from fusion.psi import ideal as cleartext
+    from fusion.scenarios.medical import models
 
     sides = {party: (table, KEYS[party]) for party, table in tables.items()}
-    return cleartext.intersect(sides, duplicates="first")
+    members = cleartext.intersect(sides, duplicates="first")
+    outcomes = {party: Outcome() for party in PARTIES}
+    fitting = [_counted(outcomes[party], members[party], party) for party in PARTIES]
+    models.ideal(members, fitting[0], outcomes)
+    return outcomes
+
+
+def report(outcomes: Mapping[str, Outcome]) -> Report:
+    """Present what was found."""
+    from fusion.scenarios.medical.presentation import present
+
+    return present(outcomes, title=TITLE, kicker=SECTOR, source=SOURCE)
+
+
+def _counted(outcome: Outcome, members: pd.DataFrame, party: str) -> npt.NDArray[np.bool_]:
+    """Which of the members models are fitted on, and how many there are."""
+    fitting: npt.NDArray[np.bool_] = (members[_PART[party]] == "fit").to_numpy()
+    outcome.figures["members"] = len(members)
+    outcome.figures["members to fit on"] = int(fitting.sum())
+    return fitting
 
 
 def _records() -> Path:
@@ -135,7 +205,13 @@ def _records() -> Path:
 
 def _people() -> pd.DataFrame:
     """Return one row a person with clean synthetic keys, by ascending person number."""
-    years = pd.read_csv(_records()).sort_values(["zper", "year"])
+    years = pd.read_csv(_records())
+    missing = sorted(_READ - set(years.columns))
+    if missing:
+        raise InputError(
+            f"the records of statsmodels have no column {', '.join(missing)}; install a release from 0.14 on"
+        )
+    years = years.sort_values(["zper", "year"])
     by_person = years.groupby("zper")
     # `first` would skip nulls and so mix years
     people = by_person.head(1).set_index("zper")
@@ -144,6 +220,8 @@ def _people() -> pd.DataFrame:
     people["claims"] = by_person["meddol"].sum().round(2)
     people["age"] = people["xage"].astype(int)
     people["sex"] = people["female"].map({0: "male", 1: "female"})
+    fitting = [zlib.crc32(str(person).encode()) % 10 < 7 for person in people.index]
+    people["cohort"] = people["sample"] = np.where(fitting, "fit", "judge")
     joined = _FIRST_YEAR + pd.to_timedelta((people["year"] - 1) * 365, unit="D")
     birth = (joined - pd.to_timedelta((people["xage"] * 365.2425).round(), unit="D")).dt.normalize()
     people["id"] = identity_numbers(people["site"].map(_DISTRICTS), birth, people["female"] == 1)

@@ -1,0 +1,1 @@
+"""Parts of the medical-insurance scenario: its models, and how they are shown."""
