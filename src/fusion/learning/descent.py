@@ -297,6 +297,8 @@ class Descent:
         if self._targets is None:
             self._shared.show(total)
             return None
+        if not weights:
+            raise InputError("all rows held out have weight 0, so they have no mean loss; hold out more rows, or none")
         return float(self._shared.shown(total)[0]) / scale**2 / weights + even.constant
 
     def open(self, state: State, epoch: int) -> Floats:
