@@ -153,7 +153,7 @@ def test_what_is_opened_is_uniform_whatever_it_hides(monkeypatch, secret):
 
 
 def test_what_a_fit_tells_of_its_multipliers():
-    """Four answers a step at most, each as near to one that tells nothing as the docstring says; noise by its formula."""
+    """Four answers a step at most to one key owner, each as near to one that tells nothing as the docstring says."""
     p = shares.PARAMETERS
     fresh = 21 * (2 * p.degree + 1) + 1  # u e + e1 s + e0, and a rounding
     noise = 2**10 * p.degree * (p.plain_modulus // 2) * fresh + fresh
