@@ -123,6 +123,13 @@ def test_text_for_newcomers_and_the_report(start, workspace, tmp_path):
     assert sorted(tmp_path.iterdir()) == [page, workspace]
 
 
+def test_a_folder_in_place_of_the_report_is_said_before_anything_runs(fusion, monkeypatch, tmp_path):
+    monkeypatch.setattr(medical_insurance, "data", lambda: pytest.fail("it began"))
+    ran = fusion("demo", NAME, "--report", tmp_path)
+    assert ran.code == 1
+    assert "it is a folder" in ran.one_line
+
+
 def test_a_folder_that_is_not_there_is_said_before_anything_runs(fusion, monkeypatch, tmp_path):
     monkeypatch.setattr(medical_insurance, "data", lambda: pytest.fail("it began"))
     ran = fusion("demo", NAME, "--json", "--report", tmp_path / "missing" / "out.html")

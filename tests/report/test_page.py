@@ -85,7 +85,9 @@ def test_the_same_elements_whatever_the_text():
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.text(min_size=1, max_size=30).filter(lambda text: text.strip() not in ("", "e", "low", "high", "b", "note", "y")))
+@given(
+    st.text(min_size=1, max_size=30).filter(lambda text: text.strip() not in ("", "e", "low", "high", "b", "note", "y"))
+)
 def test_no_text_changes_the_page(text):
     seen = Seen.of(report.render(a_page(text)))
     assert [tag for tag, _ in seen.elements] == [tag for tag, _ in PLAIN.elements]

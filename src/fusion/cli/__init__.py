@@ -80,12 +80,16 @@ class Terminated(BaseException):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
+    code = None
     try:
         code = _run(args)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has left. Nothing may be written any more, not even by the interpreter as it ends.
+    except OSError as error:
+        # The reader has left, or the disk is full. Nothing may be written any more, not even by the interpreter as it
+        # ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if code == 0 and not isinstance(error, BrokenPipeError):
+            sys.stderr.write(f"fusion: cannot write the result: {error.strerror}\n")
         return 1
     return code
 
@@ -115,8 +119,9 @@ def _run(args: list[str]) -> int:
     except Exception as error:
         if os.environ.get("FUSION_DEBUG"):
             traceback.print_exc()
-        # the words of an unforeseen exception may quote a row
-        unforeseen = f"unexpected {type(error).__name__}; FUSION_DEBUG=1 shows where it comes from"
+        # the words of an unforeseen exception may quote a row; those of the operating system do not
+        said = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else ""
+        unforeseen = f"{said or f'unexpected {type(error).__name__}'}; FUSION_DEBUG=1 shows where it comes from"
         fail(
             type(error).__name__,
             str(error) if isinstance(error, FusionError) else unforeseen,

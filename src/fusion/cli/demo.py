@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -50,6 +51,8 @@ def demo(
         require()
         if not report.absolute().parent.is_dir():
             raise InputError(f"cannot write {report}: its folder does not exist")
+        if report.is_dir() or not os.access(report.absolute().parent, os.W_OK):
+            raise InputError(f"cannot write {report}: it is a folder, or in one that is not writable; choose another")
     scenario = scenarios.load(name)
     tables = scenario.data()
     if not as_json:
@@ -112,8 +115,6 @@ def _rows(tables: scenarios.Tables) -> int:
 
 def _facts(played: Mapping[str, Played]) -> dict[str, str]:
     """What a reader of the report may want to know of the run."""
-    import os
-
     facts = {"processes": f"{len(played)} on one machine, mutual TLS 1.3 between any two", "cores": str(os.cpu_count())}
     for party, each in played.items():
         facts[party] = (

@@ -63,9 +63,9 @@ def print_json(answer: Mapping[str, Any]) -> None:
 def fail(error: str, message: str, *, as_json: bool) -> None:
     """Write one line on stderr, and the same as a JSON object on stdout if that was asked for."""
     line = " ".join(message.split())
+    sys.stderr.write(f"fusion: {line}\n")  # first: stdout may be what has failed
     if as_json:
         print_json({"error": error, "message": line})
-    sys.stderr.write(f"fusion: {line}\n")
 
 
 def console() -> Console:
