@@ -205,22 +205,22 @@ def test_a_series_in_another_order_than_the_columns(clear, joined, name):
         assert bool(raised) == wrong
 
 
-def test_one_side_has_the_labels(clear, joined):
-    for labels, said in (((joined.y, joined.y), "both sides pass y"), ((None, None), "neither side passes y")):
-        sides = {LABEL: (joined.label, labels[0]), FEATURE: (joined.feature, labels[1])}
-        raised = {}
+@pytest.mark.parametrize(("labelled", "said"), [(2, "both sides pass y"), (0, "neither side passes y")])
+def test_one_side_has_the_labels(clear, joined, labelled, said):
+    y = joined.y if labelled else None
+    raised = {}
 
-        def play(peer, sides=sides, raised=raised):
-            try:
-                VerticalGLM().fit(peer, *sides[peer.name])
-            except FusionError as error:
-                raised[peer.name] = error
+    def play(peer):
+        try:
+            VerticalGLM().fit(peer, joined.label if peer.name == LABEL else joined.feature, y)
+        except FusionError as error:
+            raised[peer.name] = error
 
-        fusion.simulate(**dict.fromkeys(sides, play))
-        assert set(raised) == {LABEL, FEATURE}
-        for error in raised.values():
-            assert isinstance(error, InputError)
-            assert said in str(error)
+    fusion.simulate(**dict.fromkeys((LABEL, FEATURE), play))
+    assert set(raised) == {LABEL, FEATURE}
+    for error in raised.values():
+        assert isinstance(error, InputError)
+        assert said in str(error)
 
 
 def test_the_channel_comes_first(joined):

@@ -25,10 +25,13 @@ def summary(outcomes: Mapping[str, Outcome]) -> str:
     found = outcomes["bank"].figures
     auc = found[f"AUC, {_JOINT}"]
     before, after = _bad_rates(found)
+    accepted = int(outcomes["bank"].tables["swap set"]["rows"][["accepted by both", "swapped in"]].sum())
     owed = found["owed to all lenders, DM"] / found["owed to this lender, DM"]
     return (
         f"With what the finance company knows, the score's AUC rises from {found[f'AUC, {_ALONE}']:.3f} to {auc:.3f}, "
-        f"and of the {ACCEPT:.0%} of applicants who are accepted, {after:.1%} turn bad instead of {before:.1%}. "
+        f"and of the {accepted} best of {found['customers to judge by']:.0f}, {after * accepted:.0f} turn bad "
+        f"instead of {before * accepted:.0f}: few people, and the gain in AUC has a standard error of "
+        f"{found['standard error of that']:.3f}. "
         f"Customers of all three lenders owe {owed:.1f} times what the bank sees. "
         "No lender has seen a column of another."
     )
