@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import typer
@@ -155,3 +156,13 @@ def test_a_reader_that_leaves_is_no_error_of_its_own(words):
     assert "Traceback" not in err
     assert "BrokenPipe" not in err
     assert process.returncode != 0
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_a_result_that_cannot_be_written_is_one_line(options):
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "fusion", "doctor", *options]
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert ran.returncode == 1
+    assert ran.stderr.count("\n") == 1
+    assert "No space left on device" in ran.stderr
