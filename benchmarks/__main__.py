@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
             ("rlwe", "lattice encryption, one core"),
             ("secure-sum", "sums by masks: one client's work and the server's, one core"),
             ("aggregation", "encrypted columns, one core"),
-            ("learning", "a generalised linear model between two processes"),
+            ("learning", "a model of two parties' columns between two processes"),
         )
     }
     for name in ("kernels", "psi"):
@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     add["psi"].add_argument("--files", choices=("csv", "parquet"), default="csv", help="what tables are (csv)")
     add["learning"].add_argument("--n", default="20000", help="rows (20000)")
     add["learning"].add_argument("--columns", type=_positive, default=10, help="columns of each party (10)")
+    add["learning"].add_argument("--model", default="glm", help="glm or logistic (glm)")
     add["learning"].add_argument("--family", default="poisson", help="poisson, gamma, tweedie or gaussian (poisson)")
     add["learning"].add_argument("--against", default="", metavar="PEER", help="pooled")
     return parser
@@ -127,8 +128,9 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
 
         (family,) = _names(options.family, learning.FAMILIES, "family") or (learning.FAMILIES[0],)
         against = _names(options.against, learning.PEERS, "peer")
+        (model,) = _names(options.model, learning.MODELS, "model") or (learning.MODELS[0],)
         return learning.benchmark(
-            several[0], columns=options.columns, family=family, repeat=options.repeat, against=against
+            several[0], columns=options.columns, model=model, family=family, repeat=options.repeat, against=against
         )
     from benchmarks import psi
 

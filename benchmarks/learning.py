@@ -1,4 +1,4 @@
-"""A generalised linear model of two parties in two processes, TLS between them, beside the model of pooled columns.
+"""A model of two parties in two processes, TLS between them, beside the model of pooled columns.
 
 The clock starts when both sides are ready, with data loaded and the connection up, and stops when both have their
 coefficients. The pooled model is statsmodels', in one process.
@@ -21,28 +21,32 @@ from benchmarks.machine import machine, pinned
 from benchmarks.measure import merge_medians, rounded, seconds_of, summarise, take_turns
 from benchmarks.pair import RECEIVER, SENDER, run_pair
 
-__all__ = ["FAMILIES", "PEERS", "benchmark"]
+__all__ = ["FAMILIES", "MODELS", "PEERS", "benchmark"]
 
 FAMILIES = ("poisson", "gamma", "tweedie", "gaussian")
+MODELS = ("glm", "logistic")
 PEERS = ("pooled",)
 _POWER = 1.5
 _CORES = 2
 _LABEL, _FEATURE = RECEIVER, SENDER
 
 
-def benchmark(n: int, *, columns: int, family: str, repeat: int, against: Sequence[str]) -> dict[str, Any]:
-    """Fit ``n`` rows of ``columns`` normal columns on either side.
+def benchmark(
+    n: int, *, columns: int, repeat: int, against: Sequence[str], model: str = "glm", family: str = "poisson"
+) -> dict[str, Any]:
+    """Fit ``n`` rows of ``columns`` normal columns on either side; ``family`` is the generalised linear model's.
 
     Raises
     ------
     BenchmarkError
-        If a process fails, or coefficients or standard errors are not those of the pooled model.
+        If a process fails, or the model is not that of the pooled columns.
     """
+    family = "binomial" if model == "logistic" else family
     with pinned(_CORES), tempfile.TemporaryDirectory(prefix="fusion-benchmark-") as folder:
         facts = machine()
         data = Path(folder) / "data.npz"
         _draw(data, n, columns, family)
-        job = {"data": str(data), "family": family, "power": _POWER if family == "tweedie" else None}
+        job = {"data": str(data), "model": model, "family": family, "power": _POWER if family == "tweedie" else None}
         contenders: dict[str, Callable[[], Mapping[str, Report]]] = {
             "fusion": partial(_ours, Path(folder), job),
             **{peer: partial(_pooled, job) for peer in against},
@@ -53,10 +57,11 @@ def benchmark(n: int, *, columns: int, family: str, repeat: int, against: Sequen
     for peer in against:
         found[peer]["ratio"] = rounded(found[peer]["seconds"] / found["fusion"]["seconds"])
         found[peer]["note"] = "one process that holds all columns, without any protection"
-        found["fusion"]["error"] = _error(turns["fusion"][-1], turns[peer][-1][peer])
+        error = _logistic_error if model == "logistic" else _error
+        found["fusion"]["error"] = error(turns["fusion"][-1], turns[peer][-1][peer])
     return {
         "benchmark": "learning",
-        "protocol": f"glm, {family}",
+        "protocol": f"{model}, {family}",
         "link": "loopback",
         "n": n,
         "columns": [columns, columns],
@@ -75,6 +80,7 @@ def _draw(path: Path, n: int, columns: int, family: str) -> None:
         "gamma": lambda: random.gamma(2, mean / 2),
         "tweedie": lambda: random.gamma(np.maximum(random.poisson(mean), 1e-9)),
         "gaussian": lambda: np.log(mean) + random.normal(size=n),
+        "binomial": lambda: random.random(n) < 1 / (1 + mean**-3),
     }
     y = labels[family]().astype(np.float64)
     y[y < 1e-6] *= family != "tweedie"
@@ -105,13 +111,25 @@ def _error(ours: Mapping[str, Report], pooled: Report) -> dict[str, float]:
     return {name: float(f"{value:.2g}") for name, value in found.items()}
 
 
+def _logistic_error(ours: Mapping[str, Report], pooled: Report) -> dict[str, float]:
+    """The largest error of a coefficient, per standard deviation of its column, and how far the AUC is off."""
+    coefficients = np.array(ours[_FEATURE].details["coef"] + ours[_LABEL].details["coef"][1:])
+    found = {
+        "coefficients": float(np.abs(coefficients - np.array(pooled.details["coef"][1:])).max()),
+        "auc": abs(ours[_LABEL].details["auc"] - pooled.details["auc"]),
+    }
+    if not (found["coefficients"] < 2e-2 and found["auc"] < 2e-3):
+        raise BenchmarkError("the fit is not that of the pooled columns")
+    return {name: float(f"{value:.2g}") for name, value in found.items()}
+
+
 def _summary(runs: Sequence[Mapping[str, Report]]) -> dict[str, Any]:
     found: dict[str, Any] = seconds_of(summarise([elapsed(reports) for reports in runs]))
     found["runs"] = len(runs)
     first = runs[0]
     found["version"] = next(iter(first.values())).details.get("version", "")
     if len(first) > 1:
-        found["rounds"] = first[_LABEL].details["rounds"]
+        found["rounds"] = first[_LABEL].details["rounds"]  # or epochs
         found["phases"] = {
             party: merge_medians([reports[party].details["phases"] for reports in runs]) for party in first
         }

@@ -15,13 +15,13 @@ from benchmarks import child
 from benchmarks.pair import party
 from benchmarks.psi_party import phases
 from fusion import progress
-from fusion.learning import VerticalGLM
+from fusion.learning import VerticalGLM, VerticalLogistic, metrics
 from fusion.progress import Event
 
 
 @contextlib.contextmanager
 def prepare(job: dict[str, Any]) -> Iterator[Callable[[], dict[str, Any]]]:
-    """Load and meet; the job names the ``data``, which ``part`` of them is ours, and the family."""
+    """Load and meet; the job names the ``data``, which ``part`` of them is ours, the model and the family."""
     name, other = job["who"]["name"], job["who"]["peer"]
     with np.load(job["data"]) as arrays:
         x = pd.DataFrame(arrays[job["part"]]).add_prefix("x")
@@ -30,21 +30,27 @@ def prepare(job: dict[str, Any]) -> Iterator[Callable[[], dict[str, Any]]]:
     changes: list[tuple[float, str]] = []
 
     def note(event: Event) -> None:
-        phase = "rounds" if event.phase.startswith("round ") else event.phase.replace(other, "the peer")
+        known = [what for what in ("round", "epoch") if f"{what} " in event.phase]
+        phase = f"{known[0]}s" if known else event.phase.replace(other, "the peer")
         if event.party == name and (not changes or changes[-1][1] != phase):
             changes.append((time.monotonic(), phase))
 
     def run() -> dict[str, Any]:
+        model: VerticalGLM | VerticalLogistic
+        if job["model"] == "logistic":
+            model = VerticalLogistic(ridge=0.0)
+        else:
+            model = VerticalGLM(job["family"], power=job["power"])
         with progress.listen(note):
-            model = VerticalGLM(job["family"], power=job["power"]).fit(peer, x, y)
+            model.fit(peer, x, y)
         changes.append((time.monotonic(), ""))
         table = model.coefficients
-        return {
-            "phases": phases(changes),
-            "coef": table["coef"].tolist(),
-            "std err": table["std err"].tolist(),
-            "rounds": int(model.facts.get("rounds", 0)),
-        }
+        found = {"phases": phases(changes), "coef": table["coef"].tolist()}
+        if isinstance(model, VerticalGLM):
+            return {**found, "std err": table["std err"].tolist(), "rounds": int(model.facts.get("rounds", 0))}
+        score = model.decision_function(peer, x)
+        auc = None if score is None else metrics.auc(y, score)
+        return {**found, "auc": auc, "rounds": int(model.facts["epochs"])}
 
     with fusion.connect(party(job["who"]), peer=other) as peer:
         yield run

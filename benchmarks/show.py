@@ -215,7 +215,8 @@ def _learning(found: Mapping[str, Any], screen: Console) -> None:
         "median [lowest, highest]\n",
         markup=False,
     )
-    grid = _grid(["", "seconds", "runs", "rounds", "MB moved", "peak MB", "CPU s", "ratio"])
+    logistic = found["protocol"].startswith("logistic")
+    grid = _grid(["", "seconds", "runs", "epochs" if logistic else "rounds", "MB moved", "peak MB", "CPU s", "ratio"])
     for name, told in {"fusion": found["fusion"], **found["peers"]}.items():
         grid.add_row(
             f"{name} {told['version']}",
@@ -229,11 +230,8 @@ def _learning(found: Mapping[str, Any], screen: Console) -> None:
         )
     screen.print(grid)
     if "error" in found["fusion"]:
-        off = found["fusion"]["error"]
-        screen.print(
-            f"\nLargest relative error against the pooled columns: coefficients {off['coefficients']:.1e}, "
-            f"standard errors {off['standard_errors']:.1e}."
-        )
+        off = ", ".join(f"{what.replace('_', ' ')} {value:.1e}" for what, value in found["fusion"]["error"].items())
+        screen.print(f"\nLargest {'' if logistic else 'relative '}error against the pooled columns: {off}.")
     screen.print("\nWhere our time goes, in seconds\n")
     screen.print(_phases(found["fusion"]["phases"]))
     for name, told in found["peers"].items():

@@ -11,6 +11,7 @@ import statsmodels
 import statsmodels.api as sm
 
 from benchmarks import child
+from fusion.learning import metrics
 
 
 @contextlib.contextmanager
@@ -20,6 +21,7 @@ def prepare(job: dict[str, Any]) -> Iterator[Callable[[], dict[str, Any]]]:
         x = sm.add_constant(np.column_stack([arrays["feature"], arrays["label"]]))
         y = arrays["y"]
     families = {
+        "binomial": sm.families.Binomial,
         "gaussian": sm.families.Gaussian,
         "poisson": sm.families.Poisson,
         "gamma": lambda: sm.families.Gamma(sm.families.links.Log()),
@@ -28,7 +30,8 @@ def prepare(job: dict[str, Any]) -> Iterator[Callable[[], dict[str, Any]]]:
 
     def run() -> dict[str, Any]:
         fit = sm.GLM(y, x, family=families[job["family"]]()).fit(tol=1e-12)
-        return {"coef": fit.params.tolist(), "std err": fit.bse.tolist(), "version": statsmodels.__version__}
+        found = {"coef": fit.params.tolist(), "std err": fit.bse.tolist(), "version": statsmodels.__version__}
+        return {**found, "auc": metrics.auc(y, fit.fittedvalues)} if job["family"] == "binomial" else found
 
     yield run
 

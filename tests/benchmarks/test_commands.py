@@ -170,6 +170,17 @@ def test_learning() -> None:
     assert found["peers"]["pooled"]["ratio"] > 0
 
 
+def test_learning_a_logistic_model() -> None:
+    found = result(
+        "learning", "--model", "logistic", "--n", "2000", "--columns", "2", "--repeat", "1", "--against", "pooled"
+    )
+    assert found["protocol"] == "logistic, binomial"
+    assert found["fusion"]["error"]["coefficients"] < 2e-2
+    assert found["fusion"]["error"]["auc"] < 2e-3
+    assert found["fusion"]["rounds"] > 1
+    assert found["fusion"]["phases"]["receiver"]["epochs"] > 0
+
+
 def test_channel() -> None:
     found = result("channel", "--n", "300000")
     assert list(found) == ["benchmark", "protocol", "n", "machine", "fusion", "peers"]

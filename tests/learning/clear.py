@@ -23,7 +23,12 @@ def _receive(peer, shape):
     return values.reshape(shape)
 
 
-class ClearAsking:
+class _Clear:
+    def wipe(self):
+        pass
+
+
+class ClearAsking(_Clear):
     noise = 1e-12
 
     def __init__(self, peer):
@@ -36,7 +41,7 @@ class ClearAsking:
         return ours @ _receive(self.peer, ours.shape[1])
 
 
-class ClearAnswering:
+class ClearAnswering(_Clear):
     def __init__(self, peer):
         self.peer = peer
 

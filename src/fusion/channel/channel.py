@@ -296,6 +296,10 @@ class Channel:
         self._done += rows
         self._emit()
 
+    def tell(self, text: str) -> None:
+        """Say how it goes, here alone: unlike a phase, this stays out of heartbeats, and may hold what is private."""
+        progress.emit(progress.Event(self.name, self._operation, text, self._done, self._total))
+
     def _emit(self) -> None:
         activity = self._mailbox.activity
         progress.emit(progress.Event(self.name, activity.operation, activity.phase, self._done, self._total))

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fusion.channel import Channel, Group
+from fusion.channel import Channel
 from fusion.errors import InputError, PeerError
 from fusion.learning import fitted as halves
 from fusion.learning import inner_products
@@ -23,6 +23,7 @@ from fusion.learning.solving import digest, solve
 from fusion.learning.vertical import (
     VerticalObjective,
     ask_to_stop,
+    one_channel,
     receive_numbers,
     send_numbers,
     serve,
@@ -145,7 +146,7 @@ class VerticalGLM:
         -----
         ConvergenceWarning, AlignmentWarning
         """
-        channel = _channel(peer)
+        channel = one_channel(peer)
         with channel.operation("learning.glm.fit"):
             family = self._checked()
             channel.phase("reading columns")
@@ -188,9 +189,10 @@ class VerticalGLM:
         order: bytes,
     ) -> Fitted:
         """The label party's part."""
+        products = inner_products.Asking(peer)
         objective = VerticalObjective(
             peer,
-            inner_products.Asking(peer),
+            products,
             family,
             x,
             labels.y,
@@ -201,17 +203,21 @@ class VerticalGLM:
         )
         names = [f"{peer.peer}[{i}]" for i in range(theirs)] + [column.name for column in design.columns]
         fit = digest(order, repr((self._announced(), theirs, x.shape)), x, labels.y, labels.offset, labels.weight)
-        found = solve(
-            family,
-            objective,
-            labels,
-            names,
-            ridge=self.ridge,
-            tolerance=self.tolerance,
-            rounds=int(self.max_rounds),
-            tell=peer.phase,
-            checkpoint=None if path is None else (path, fit),
-        )
+        try:
+            found = solve(
+                family,
+                objective,
+                labels,
+                names,
+                ridge=self.ridge,
+                tolerance=self.tolerance,
+                rounds=int(self.max_rounds),
+                begin=peer.phase,
+                tell=peer.tell,
+                checkpoint=None if path is None else (path, fit),
+            )
+        finally:
+            products.wipe()
         ask_to_stop(peer, theirs)
         fitted = Fitted.of_labels(
             peer.peer, model, family, self.ridge, design, found, labels, intercept=self.fit_intercept
@@ -222,7 +228,11 @@ class VerticalGLM:
     def _answer(self, peer: Channel, family: Family, x: Floats, design: Design, theirs: int, model: str) -> Fitted:
         """The feature party's part."""
         peer.phase(f"answering {peer.peer}")
-        serve(peer, inner_products.Answering(peer), family, x, theirs=theirs, intercept=self.fit_intercept)
+        products = inner_products.Answering(peer)
+        try:
+            serve(peer, products, family, x, theirs=theirs, intercept=self.fit_intercept)
+        finally:
+            products.wipe()
         told = receive_numbers(peer, 2 * x.shape[1])
         if (told[x.shape[1] :] < 0).any():
             raise PeerError(f"{peer.peer} sent standard errors below 0; check that both run the same version")
@@ -251,7 +261,7 @@ class VerticalGLM:
         One flight: the feature party sends its part of the linear predictor of every row, which the label party could
         compute from any prediction anyhow.
         """
-        fitted, channel = self._known(), _channel(peer)
+        fitted, channel = self._known(), one_channel(peer)
         with channel.operation("learning.glm.predict"):
             if channel.peer != fitted.peer:
                 raise InputError(f"this model was fitted with {fitted.peer!r}, not with {channel.peer!r}")
@@ -330,25 +340,24 @@ class VerticalGLM:
         """The fit as text: facts, this party's coefficients, and for the label party the other's, standardised."""
         return self._known().summary()
 
-    def leakage(self, role: str = "feature") -> list[str]:
-        """What a side of a fit learns beyond its own coefficients: the ``"label"`` or the ``"feature"`` party."""
+    def leakage(self) -> dict[str, list[str]]:
+        """What each side of a fit learns: sentences for the ``"label"`` and for the ``"feature"`` party."""
         both = "how many columns and rows the other side has"
-        if role == "feature":
-            return ["its own coefficients and their standard errors, and its coefficients in every round", both]
-        if role != "label":
-            raise InputError("role must be 'label' or 'feature'")
-        return [
-            "all coefficients, the other side's per standard deviation of its columns",
-            "in every round, the sum over all rows of each of the other side's columns times the residuals (the "
-            "gradient), and the deviance",
-            "the correlations of the other side's columns among each other and with its own",
-            "the same sums of products weighted by the means (the Fisher matrix), once, at the end",
-            both,
-        ]
+        return {
+            "label": [
+                "all coefficients, the other side's per standard deviation of its columns",
+                "in every round, the sum over all rows of each of the other side's columns times the residuals (the "
+                "gradient), and the deviance",
+                "the correlations of the other side's columns among each other and with its own",
+                "the same sums of products weighted by the means (the Fisher matrix), once, at the end",
+                both,
+            ],
+            "feature": ["its own coefficients and their standard errors, and its coefficients in every round", both],
+        }
 
     def _learned(self, peer: Channel, label: str) -> dict[str, list[str]]:
-        other = peer.peer if label == peer.name else peer.name
-        return {label: self.leakage("label"), other: self.leakage("feature")}
+        other, said = peer.peer if label == peer.name else peer.name, self.leakage()
+        return {label: said["label"], other: said["feature"]}
 
     def _known(self) -> Fitted:
         if self._fitted is None:
@@ -391,12 +400,3 @@ class VerticalGLM:
                 f"{rows} rows are too few: {ours + theirs} columns need {_ROWS_PER_COLUMN} each, and max_rounds="
                 f"{self.max_rounds} {_ROWS_PER_ROUND} each, lest sums tell about single rows; leave columns out"
             )
-
-
-def _channel(peer: Any) -> Channel:
-    """A channel, or the only one of a group."""
-    if not isinstance(peer, Group):
-        return peer  # type: ignore[no-any-return]
-    if len(peer) != 1:
-        raise InputError("two parties fit this model; pass one channel, such as group['hospital']")
-    return peer[next(iter(peer))]

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fusion.errors import InputError
+from fusion.learning.descent import Columns, Plan, Targets, prepare
 from fusion.learning.design import Design
 from fusion.learning.families import Family, Sums
 from fusion.learning.fitted import Fitted
 from fusion.learning.glm import VerticalGLM
-from fusion.learning.labels import Labels, offset_of
+from fusion.learning.labels import Labels, binary_labels, offset_of, row_weights
+from fusion.learning.logistic import VerticalLogistic, probabilities
+from fusion.learning.logistic_half import Half
 from fusion.learning.solving import solve
+from fusion.learning.training import Found, best_epoch, stops
 
-__all__ = ["GLM", "Pooled"]
+__all__ = ["GLM", "Logistic", "Pooled", "descend"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -144,3 +148,120 @@ class GLM(VerticalGLM):
             z = z + half.design.apply(X) @ half.own
         z = z + offset_of(fitted.family, exposure, offset, len(z))
         return np.exp(z) if fitted.family.power else z
+
+
+def descend(
+    plan: Plan,
+    feature: Columns,
+    label: Columns,
+    targets: Targets,
+    *,
+    epochs: int,
+    patience: int,
+    function: Callable[[Floats], Floats] = probabilities,
+) -> tuple[Found, Found]:
+    """What `fusion.learning.training.train` computes on both sides, from pooled columns; ``function`` is the logistic.
+
+    Returns
+    -------
+    Found, Found
+        The feature party's and the label party's.
+    """
+    split, y, weight = feature.x.shape[1], targets.y, targets.weight
+    x = np.column_stack([feature.x, label.x])
+    beta = np.zeros(x.shape[1])
+    start = float(np.average(y, weights=weight))
+    beta[-1] = np.log(start / (1 - start)) / label.back[-1, -1]
+    sums, losses = [np.zeros_like(beta)], list[float]()
+
+    def model(epoch: int) -> Floats:
+        early = epoch // 2
+        found: Floats = (sums[epoch] - sums[early]) / ((epoch - early) * plan.batches)
+        return found
+
+    while len(sums) <= epochs and not (losses and stops(losses, patience)):
+        total = sums[-1].copy()
+        for batch in plan.epoch(len(sums) - 1):
+            residuals = weight[batch] * (function(x[batch] @ beta) - y[batch])
+            ridge = np.concatenate([feature.penalty @ beta[:split], label.penalty @ beta[split:]])
+            beta = beta - plan.rate * (x[batch].T @ residuals / plan.mean + ridge)
+            total += beta
+        sums.append(total)
+        if plan.held:
+            held = np.concatenate(plan.held_out())
+            z = x[held] @ model(len(sums) - 1)
+            losses.append(float(np.average(np.logaddexp(0, z) - y[held] * z, weights=weight[held])))
+    last = len(sums) - 1
+    taken = best_epoch(losses) if losses else last
+    found = model(taken)
+    return (
+        Found(feature.back @ found[:split], last, taken, []),
+        Found(label.back @ found[split:], last, taken, losses),
+    )
+
+
+class Logistic(VerticalLogistic):
+    """`fusion.learning.VerticalLogistic` fitted by somebody who sees the columns of both parties; same parameters.
+
+    `parties` holds after a fit what each of them would hold; `coefficients`, `history`, `facts` and `summary` are the
+    label party's. Rows come in an order of their own, so that a fit of both differs by the noise of batches.
+    """
+
+    parties: dict[str, VerticalLogistic]
+
+    def fit(  # type: ignore[override]
+        self, X_parts: Mapping[str, Any], y: Any, *, label: str, weight: Any = None
+    ) -> Logistic:
+        """Fit.
+
+        Parameters
+        ----------
+        X_parts : mapping
+            For each of two parties its columns; row i of both belong together.
+        y, weight
+            As for `VerticalLogistic.fit`.
+        label : str
+            The label party.
+
+        Raises
+        ------
+        InputError
+        """
+        self._checked()
+        if len(X_parts) != 2 or label not in X_parts:
+            raise InputError("X_parts must name two parties, the label party among them")
+        (feature,) = X_parts.keys() - {label}
+        (theirs, xa), (ours, xb) = (Design.fit(X_parts[party]) for party in (feature, label))
+        if len(xa) != len(xb):
+            raise InputError(f"{feature} has {len(xa)} rows, {label} {len(xb)}; they must be the same")
+        theirs.check_common(xa)
+        self._check_counts(len(xb), xb.shape[1] + 1, xa.shape[1], label=True)
+        labels = binary_labels(y, len(xb))
+        targets = Targets(labels, row_weights(labels, weight, self.class_weight))
+        plan = self._plan(len(xb), b"ideal")
+        halves = [
+            prepare(x, float(self.ridge), [column.name for column in design.columns], intercept=design is ours)
+            for design, x in ((theirs, xa), (ours, xb))
+        ]
+        found = descend(
+            plan, halves[0], halves[1], targets, epochs=self._most_epochs(plan), patience=int(self.patience)
+        )
+        self.parties = {}
+        for party, other, design, half in ((feature, label, theirs, found[0]), (label, feature, ours, found[1])):
+            self.parties[party] = VerticalLogistic(**self.get_params())
+            of = targets if party == label else None
+            self.parties[party]._half = Half.of(other, "", design, half, plan, of)
+        self._half = self.parties[label]._half
+        return self
+
+    def predict(self, X_parts: Mapping[str, Any]) -> Floats:  # type: ignore[override]
+        """Probabilities of label 1, (n,): what the label party of `VerticalLogistic.predict` gets."""
+        return probabilities(self.decision_function(X_parts))
+
+    def decision_function(self, X_parts: Mapping[str, Any]) -> Floats:  # type: ignore[override]
+        """The linear predictor, (n,)."""
+        self._known()
+        if X_parts.keys() != self.parties.keys():
+            raise InputError(f"X_parts must name {' and '.join(self.parties)}")
+        parts = [self.parties[party]._known().linear(X) for party, X in X_parts.items()]
+        return np.asarray(sum(parts))

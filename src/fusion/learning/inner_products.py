@@ -75,6 +75,10 @@ class _Link:
         public = self.secret.public.to_bytes()
         self.public = rlwe.PublicKey.from_bytes(self.parameters, self.swap(public, len(public)))
 
+    def wipe(self) -> None:
+        """Clear the secret key; nothing works afterwards."""
+        self.secret.wipe()
+
     def encrypted(self, integers: Integers) -> bytes:
         """Rows of integers under our key."""
         return self.secret.encrypt(_polynomials(integers).reshape(-1, _DEGREE)).to_bytes()

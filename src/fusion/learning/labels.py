@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from fusion.errors import InputError
 from fusion.learning.families import Family, Sums
 from fusion.learning.objective import Estimate
 
-__all__ = ["Labels", "offset_of"]
+__all__ = ["Labels", "binary_labels", "offset_of", "row_weights"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -70,6 +71,41 @@ class Labels:
             "rounds": float(found.rounds),
             "converged": float(found.converged),
         }
+
+
+def binary_labels(y: Any, rows: int) -> Floats:
+    """Labels of 0 and 1, both of which occur; InputError otherwise."""
+    labels = _column("y", y, rows)
+    if not np.isin(labels, (0.0, 1.0)).all():
+        raise InputError("labels must be 0 or 1; turn them into these, such as y == 'bad'")
+    if labels.min() == labels.max():
+        raise InputError("all labels are the same, so there is nothing to tell apart; both 0 and 1 must occur")
+    return labels
+
+
+def row_weights(y: Floats, weight: Any, classes: str | Mapping[int, float] | None) -> Floats:
+    """Weights of mean 1, (n,): those of the rows times those of the classes.
+
+    Parameters
+    ----------
+    y : (n,) floats
+        0 or 1.
+    weight : (n,) numbers or None
+    classes : "balanced", {0: number, 1: number} or None
+        Balanced weighs both classes the same in all.
+    """
+    found = np.ones(len(y)) if weight is None else _column("weight", weight, len(y))
+    if (found < 0).any():
+        raise InputError("weights must be 0 or more")
+    totals = [float(found[y == label].sum()) for label in (0, 1)]
+    if min(totals) <= 0:
+        raise InputError("all rows of a label have weight 0; both labels must count")
+    if classes == "balanced":
+        found = np.where(y == 1, found / totals[1], found / totals[0])
+    elif isinstance(classes, Mapping):
+        found = found * np.where(y == 1, classes[1], classes[0])
+    weights: Floats = found / found.mean()
+    return weights
 
 
 def _column(name: str, values: Any, rows: int) -> Floats:

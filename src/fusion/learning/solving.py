@@ -29,6 +29,7 @@ def solve(
     ridge: float,
     tolerance: float,
     rounds: int,
+    begin: Callable[[str], None] = lambda text: None,
     tell: Callable[[str], None] = lambda text: None,
     checkpoint: tuple[Path, str] | None = None,
 ) -> Estimate:
@@ -40,8 +41,10 @@ def solve(
         Of all columns but the intercept.
     ridge, tolerance, rounds
         As for `fusion.learning.VerticalGLM`.
+    begin : callable
+        Hears how many rounds there were, in a few words that the other side may read.
     tell : callable
-        Hears of every round.
+        Hears the deviance after every round.
     checkpoint : (path, str), optional
         Where to keep the state, and a hash of everything that must be the same to go on from there.
     """
@@ -50,6 +53,7 @@ def solve(
     def accepted(state: State) -> None:
         half = state.loss * objective.weights + constant
         left = state.decrement * objective.weights / null
+        begin(f"after round {state.round}")
         tell(f"round {state.round}: deviance {2 * half:,.6g}, about {left:.0e} of it to go")
         if checkpoint is not None:
             checkpoints.save(*checkpoint, state)

@@ -46,13 +46,13 @@ Reference
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from fusion.channel import Channel, Chunk
-from fusion.errors import PeerError
+from fusion.channel import Channel, Chunk, Group
+from fusion.errors import InputError, PeerError
 from fusion.learning.families import Family, Sums
 
 __all__ = [
@@ -60,10 +60,12 @@ __all__ = [
     "Asking",
     "VerticalObjective",
     "ask_to_stop",
+    "one_channel",
     "receive_numbers",
     "send_numbers",
     "serve",
     "swap_counts",
+    "swap_numbers",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -338,6 +340,15 @@ def serve(peer: Channel, products: Answering, family: Family, x: Floats, *, thei
             raise PeerError(f"{peer.peer} asked for a step that there is not; check that both run the same version")
 
 
+def one_channel(peer: Any) -> Channel:
+    """A channel, or the only one of a group."""
+    if not isinstance(peer, Group):
+        return peer  # type: ignore[no-any-return]
+    if len(peer) != 1:
+        raise InputError("two parties fit this model; pass one channel, such as group['hospital']")
+    return peer[next(iter(peer))]
+
+
 def send_numbers(peer: Channel, values: Floats) -> None:
     rows = np.ascontiguousarray(values, dtype="<f8").view(np.uint8).reshape(-1, 8)
     for _ in peer.exchange([Chunk(1, rows)] if len(rows) else [], {}):
@@ -352,14 +363,19 @@ def receive_numbers(peer: Channel, count: int) -> Floats:
     return values
 
 
+def swap_numbers(peer: Channel, ours: Floats) -> Floats:
+    """Tell some numbers, and hear as many."""
+    if peer.name < peer.peer:
+        send_numbers(peer, ours)
+        return receive_numbers(peer, len(ours))
+    theirs = receive_numbers(peer, len(ours))
+    send_numbers(peer, ours)
+    return theirs
+
+
 def swap_counts(peer: Channel, ours: int) -> int:
     """Tell how many columns this side has, and hear it of the other."""
-    if peer.name < peer.peer:
-        send_numbers(peer, np.array([float(ours)]))
-        theirs = receive_numbers(peer, 1)[0]
-    else:
-        theirs = receive_numbers(peer, 1)[0]
-        send_numbers(peer, np.array([float(ours)]))
+    (theirs,) = swap_numbers(peer, np.array([float(ours)]))
     if not (theirs == int(theirs) and 0 <= theirs <= _MOST_COLUMNS):
         raise PeerError(f"{peer.peer} announced a number of columns out of range; check that both run the same version")
     return int(theirs)

@@ -1,0 +1,396 @@
+"""`VerticalLogistic`: logistic regression over columns of two parties, trained on shares."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from fusion.channel import Channel
+from fusion.errors import InputError, PeerError
+from fusion.learning import logistic_half as halves
+from fusion.learning.alignment import check_alignment, fingerprint
+from fusion.learning.descent import LARGEST_COLUMN, LARGEST_WEIGHT, Plan, Targets, check_batches, prepare
+from fusion.learning.design import Design
+from fusion.learning.labels import binary_labels, row_weights
+from fusion.learning.logistic_half import Half
+from fusion.learning.solving import digest
+from fusion.learning.training import train
+from fusion.learning.vertical import one_channel, receive_numbers, send_numbers, swap_counts, swap_numbers
+
+__all__ = ["RangeWarning", "VerticalLogistic"]
+
+Floats = npt.NDArray[np.float64]
+
+_NAME = "VerticalLogistic"
+_PARAMETERS = ("ridge", "class_weight", "epochs", "batch", "rate", "validation", "patience")
+_ROWS_PER_COLUMN = 10
+_STEPS = 240
+_FEWEST_EPOCHS = 8
+_MOST_STEPS = 1 << 13
+_MOST_BATCH = 4096
+_FAR = 12.0
+_FARTHEST = 16.0
+
+
+class RangeWarning(UserWarning):
+    """Linear predictors may lie where the series of the logistic function is off by more than 2e-3."""
+
+
+class VerticalLogistic:
+    """Logistic regression with columns of two parties; one of them, the label party, also holds the labels.
+
+    Both parties build it with the same parameters, and call `fit` on their own columns of the same rows in the same
+    order, as `fusion.psi.intersect` returns them. Weights and residuals are shared between them all the while; in the
+    end each learns the coefficients of its own columns, and no more.
+
+    Parameters
+    ----------
+    ridge : float
+        Adds half of it times the squared standardised coefficients, intercept apart, to the mean loss.
+    class_weight : "balanced", {0: number, 1: number} or None
+        What rows of a label weigh; balanced lets both labels weigh the same in all.
+    epochs : int, optional
+        How often to go over the rows; None: for at least 240 steps, and at least 8 times.
+    batch : int
+        Most rows in a step, at most 4096.
+    rate : float
+        Length of a step, above 0 and at most 2; columns are prepared so that 2 suits all data. Weights may need less.
+    validation : float
+        Share of the rows, below 0.5, held out to stop early; 0: none.
+    patience : int
+        With rows held out: stop when the loss on them has not fallen for so many epochs, and take the best model.
+
+    Notes
+    -----
+    Columns are standardised by each party alone. Text and categorical columns get a column for each level but the most
+    frequent, the base. `coefficients` are per unit of the party's own columns.
+
+    The logistic function is a series of sines, within 2e-4 for linear predictors from -8 to 8 and 2e-3 from -12 to 12.
+    A fit whose linear predictors may lie beyond 12 warns, and beyond 16 it is an error.
+
+    Parameters are checked against the other side's in the opening. `get_params` and `set_params` are those of
+    scikit-learn, and ``sklearn.base.clone`` works; ``Pipeline`` and ``GridSearchCV`` do not, as `fit` takes a channel.
+    """
+
+    def __init__(
+        self,
+        *,
+        ridge: float = 1e-4,
+        class_weight: str | Mapping[int, float] | None = None,
+        epochs: int | None = None,
+        batch: int = 1024,
+        rate: float = 2.0,
+        validation: float = 0.0,
+        patience: int = 3,
+    ) -> None:
+        self.ridge = ridge
+        self.class_weight = class_weight
+        self.epochs = epochs
+        self.batch = batch
+        self.rate = rate
+        self.validation = validation
+        self.patience = patience
+        self._half: Half | None = None
+
+    def __repr__(self) -> str:
+        return f"VerticalLogistic({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters of the constructor."""
+        return {name: getattr(self, name) for name in _PARAMETERS}
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Change parameters before a fit."""
+        for name, value in parameters.items():
+            if name not in _PARAMETERS:
+                raise InputError(f"there is no parameter {name!r}; there is {', '.join(_PARAMETERS)}")
+            setattr(self, name, value)
+        return self
+
+    def fit(
+        self, peer: Channel, X: Any, y: Any = None, *, weight: Any = None, checkpoint: str | Path | None = None
+    ) -> Self:
+        """Fit with the other party. Both sides call this, the label party with ``y``.
+
+        Parameters
+        ----------
+        peer : Channel
+        X : pandas, polars or pyarrow table, or (n, k) array
+            This party's columns; the label party may have none, as ``df[[]]``.
+        y : (n,) numbers
+            Labels, 0 or 1: the label party only, as are weights.
+        weight : (n,) numbers, optional
+            How much a row counts; only proportions matter.
+        checkpoint : path, optional
+            Where this party writes its shares after every epoch. If both parties have theirs the run goes on from
+            there; the files are removed at the end.
+
+        Raises
+        ------
+        InputError
+            On columns or labels that cannot be used; with fewer than 10 rows a column; when a column of the feature
+            party is the same in all but 9 rows; or when linear predictors may lie beyond 16.
+        MismatchError
+            When parameters, row counts or the order of rows differ.
+
+        Warns
+        -----
+        RangeWarning, AlignmentWarning
+        """
+        channel = one_channel(peer)
+        with channel.operation("learning.logistic.fit"):
+            self._checked()
+            channel.phase("reading columns")
+            design, x = Design.fit(X)
+            targets = None
+            if y is None:
+                if weight is not None:
+                    raise InputError("weight belongs to the label party, who passes y")
+                design.check_common(x)
+            else:
+                labels = binary_labels(y, len(x))
+                targets = Targets(labels, row_weights(labels, weight, self.class_weight))
+            label = channel.peer if targets is None else channel.name
+            session = channel.open(learn=label, kinds=(), rows=len(x), parameters=self._announced())
+            order = fingerprint(X)
+            check_alignment(channel, session, order)
+            ours = x.shape[1] + (targets is not None)
+            theirs = swap_counts(channel, ours)
+            self._check_counts(len(x), ours, theirs, targets is not None)
+            names = [column.name for column in design.columns]
+            columns = prepare(x, float(self.ridge), names, intercept=targets is not None)
+            plan = self._plan(len(x), hashlib.sha256(b"fusion/learning/run/1/" + session.id).digest())
+            epochs = self._most_epochs(plan)
+            check_batches(plan, columns.x, epochs, LARGEST_COLUMN, "columns")
+            kept = None
+            parts: tuple[Floats, ...] = ()
+            if targets is not None:
+                check_batches(plan, targets.weight[:, None], epochs, LARGEST_WEIGHT, "weights")
+                parts = (targets.y, targets.weight)
+            if checkpoint is not None:
+                kept = Path(checkpoint), digest(order, repr((self._announced(), theirs, x.shape)), x, *parts)
+            found = train(
+                channel, plan, columns, theirs, targets, epochs=epochs, patience=int(self.patience), checkpoint=kept
+            )
+            design_columns = x if targets is None else np.column_stack([x, np.ones(len(x))])
+            reach = math.ceil(float(np.abs(design_columns @ found.coefficients).max()))
+            farthest = self._check_reach(channel, reach)
+            channel.finish(self._learned(channel, label))
+            if checkpoint is not None:
+                Path(checkpoint).unlink(missing_ok=True)
+            model = hashlib.sha256(b"fusion/learning/model/1/" + session.id).hexdigest()[:32]
+            self._half = Half.of(channel.peer, model, design, found, plan, targets)
+        if farthest > _FAR:
+            warnings.warn(
+                f"linear predictors may lie as far out as {farthest:.0f}, and beyond {_FAR:.0f} the logistic function "
+                "is off by more than 2e-3; raise ridge, or cap extreme values",
+                RangeWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def predict(self, peer: Channel, X: Any) -> Floats | None:
+        """Predict probabilities of label 1 with the other party; the label party of the fit gets them, the other None.
+
+        Parameters
+        ----------
+        peer : Channel
+        X : DataFrame or (n, k) array
+            This party's columns of the same rows as over there, in the same order.
+
+        Raises
+        ------
+        InputError
+            Before a fit, with another peer than in it, or on columns that the model cannot take.
+        MismatchError
+            When the other side's half is of another model, or its rows are not these.
+
+        Notes
+        -----
+        One flight: the feature party sends its part of the linear predictor of every row, which the label party could
+        compute from any prediction anyhow.
+        """
+        z = self.decision_function(peer, X)
+        return None if z is None else probabilities(z)
+
+    def decision_function(self, peer: Channel, X: Any) -> Floats | None:
+        """The linear predictor, (n,), whose logistic function `predict` returns; the same otherwise."""
+        half, channel = self._known(), one_channel(peer)
+        with channel.operation("learning.logistic.predict"):
+            if channel.peer != half.peer:
+                raise InputError(f"this model was fitted with {half.peer!r}, not with {channel.peer!r}")
+            channel.phase("predicting")
+            z = half.linear(X)
+            label, other = (channel.name, channel.peer) if half.label else (channel.peer, channel.name)
+            session = channel.open(learn=label, kinds=(), rows=len(z), parameters={"model": half.model})
+            check_alignment(channel, session, fingerprint(X))
+            found = None
+            if half.label:
+                found = z + receive_numbers(channel, len(z))
+            else:
+                send_numbers(channel, z)
+            channel.finish(
+                {
+                    label: ["the other side's part of the linear predictor of every row", "a prediction for every row"],
+                    other: ["how many rows were predicted"],
+                }
+            )
+        return found
+
+    def save(self, path: str | Path) -> None:
+        """Write this party's half of the model to a JSON file, which only its owner may read.
+
+        Raises
+        ------
+        InputError
+            Before a fit, or when the file cannot be written.
+        """
+        halves.save(Path(path), _NAME, self.get_params(), self._known())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote. `predict` then works with the other party's half of the same fit.
+
+        Raises
+        ------
+        InputError
+            When the file is missing, damaged, or holds something else.
+        """
+        parameters, half = halves.load(Path(path), _NAME)
+        if set(parameters) != set(_PARAMETERS):
+            raise InputError(f"{path} is damaged; save the model again")
+        model = cls(**parameters)
+        model._checked()
+        model._half = half
+        return model
+
+    @property
+    def facts(self) -> dict[str, float]:
+        """Figures of the fit: rows, rows held out, epochs; for the label party also its labels and the loss."""
+        return dict(self._known().facts)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """For the label party of a fit with validation: the mean loss on the rows held out after each epoch."""
+        return self._known().history
+
+    @property
+    def coefficients(self) -> pd.DataFrame:
+        """This party's coefficients per unit of its own columns, and their odds ratios.
+
+        The label party's include the intercept: at 0 of its own columns, and at the mean of the other party's.
+        """
+        return self._known().coefficients
+
+    def summary(self) -> str:
+        """The fit as text: facts, and this party's coefficients."""
+        return self._known().summary()
+
+    def leakage(self) -> dict[str, list[str]]:
+        """What each side of a fit learns: sentences for the ``"label"`` and for the ``"feature"`` party."""
+        both = [
+            "how many columns and rows the other side has, and how many epochs were run",
+            "the largest part of a linear predictor that is the other side's, rounded up to a whole number",
+        ]
+        held = ["after every epoch, the mean loss on the rows held out"] if self.validation else []
+        return {
+            "label": ["its own coefficients and the intercept", *held, *both],
+            "feature": ["its own coefficients", *both],
+        }
+
+    def _learned(self, peer: Channel, label: str) -> dict[str, list[str]]:
+        other, said = peer.peer if label == peer.name else peer.name, self.leakage()
+        return {label: said["label"], other: said["feature"]}
+
+    def _known(self) -> Half:
+        if self._half is None:
+            raise InputError("this model has not been fitted; call fit on both sides first")
+        return self._half
+
+    def _announced(self) -> dict[str, str | int]:
+        weights = self.class_weight
+        if isinstance(weights, Mapping):
+            weights = " ".join(float(weights[label]).hex() for label in (0, 1))
+        return {
+            "ridge": float(self.ridge).hex(),
+            "class_weight": weights or "none",
+            "epochs": 0 if self.epochs is None else int(self.epochs),
+            "batch": int(self.batch),
+            "rate": float(self.rate).hex(),
+            "validation": float(self.validation).hex(),
+            "patience": int(self.patience),
+        }
+
+    def _checked(self) -> None:
+        """Raise InputError on parameters out of range."""
+        for name in ("ridge", "rate", "validation", "batch", "patience", "epochs"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not (
+                isinstance(value, int | float | np.number) or (name == "epochs" and value is None)
+            ):
+                raise InputError(f"{name} must be a number")
+        for name, most in (("batch", _MOST_BATCH), ("patience", _MOST_STEPS), ("epochs", _MOST_STEPS)):
+            value = getattr(self, name)
+            if value is not None and not (1 <= value <= most and value == int(value)):
+                raise InputError(f"{name} must be a whole number from 1 to {most}")
+        if not 0 <= self.ridge < np.inf:
+            raise InputError("ridge must be a number of 0 or more")
+        if not 0 < self.rate <= 2:
+            raise InputError("rate must be above 0 and at most 2")
+        if not 0 <= self.validation < 0.5:
+            raise InputError("validation must be 0 or more and below 0.5")
+        weights = self.class_weight
+        if isinstance(weights, Mapping):
+            good = set(weights) == {0, 1} and all(0 < float(value) < np.inf for value in weights.values())
+        else:
+            good = weights is None or weights == "balanced"
+        if not good:
+            raise InputError("class_weight must be 'balanced', None, or a number above 0 for each of 0 and 1")
+
+    def _check_counts(self, rows: int, ours: int, theirs: int, label: bool) -> None:
+        if not (theirs if label else ours):
+            raise InputError("the feature party has no column to fit; pass at least one")
+        if rows < _ROWS_PER_COLUMN * (ours + theirs):
+            raise InputError(
+                f"{rows} rows are too few for {ours + theirs} columns, which need {_ROWS_PER_COLUMN} each; leave "
+                "columns out"
+            )
+
+    def _plan(self, rows: int, seed: bytes) -> Plan:
+        return Plan(rows, int(rows * float(self.validation)), int(self.batch), float(self.rate), seed)
+
+    def _most_epochs(self, plan: Plan) -> int:
+        epochs = max(_FEWEST_EPOCHS, -(-_STEPS // plan.batches)) if self.epochs is None else int(self.epochs)
+        if epochs * plan.batches > _MOST_STEPS:
+            raise InputError(
+                f"{epochs} epochs of {plan.batches} steps are more than {_MOST_STEPS} steps; take fewer epochs, or a "
+                "larger batch"
+            )
+        return epochs
+
+    def _check_reach(self, peer: Channel, ours: int) -> float:
+        """How far out a linear predictor may lie, by the largest parts of both sides."""
+        (theirs,) = swap_numbers(peer, np.array([float(ours)]))
+        if theirs != int(theirs) or theirs < 0:
+            raise PeerError(f"{peer.peer} announced a largest part that is none; check that both run the same version")
+        if ours + theirs > _FARTHEST:
+            raise InputError(
+                f"linear predictors may lie beyond {_FARTHEST:.0f}, where the series of the logistic function turns "
+                "back; raise ridge, cap extreme values, or look for columns that separate the labels"
+            )
+        return float(ours + theirs)
+
+
+def probabilities(z: Floats) -> Floats:
+    """The logistic function."""
+    with np.errstate(over="ignore"):
+        found: Floats = 1 / (1 + np.exp(-z))
+    return found
