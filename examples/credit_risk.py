@@ -115,7 +115,8 @@ for (name, score), colour in zip(scores.items(), ("#94a3b8", "#0f766e"), strict=
     curve = cutoffs.roc(y, score)
     left.plot(curve["good"], curve["bad"], color=colour, label=name, lw=2)
 left.plot([0, 1], [0, 1], color="#cbd5e1", lw=0.8)
-left.set(xlabel="share of the good rejected", ylabel="share of the bad rejected", title="Both scores at every cut-off")
+left.set(xlabel="share of the good rejected", ylabel="share of the bad rejected")
+left.set_title("Both scores at every cut-off")
 left.legend(frameon=False, loc="lower right")
 scale = points.PointScale(pdo=20, base_points=600, base_odds=50)
 given = scale.points(joint)
@@ -175,9 +176,11 @@ def add_up(party):
         rows = tables[party]
         for other in lenders:
             if other != party:
-                rows = fusion.psi.intersect(peers[other], rows, on=credit_risk.KEYS[party], duplicates="first")
+                keys = credit_risk.KEYS[party]
+                rows = fusion.psi.intersect(peers[other], rows, on=keys, duplicates="first")
         own = exposures.cells(party, rows)  # people and what they owe this lender, by cell
-        total = fusion.aggregation.secure_sum(peers, own["outstanding"].to_numpy(), bound=exposures.BOUND).total
+        amounts = own["outstanding"].to_numpy()
+        total = fusion.aggregation.secure_sum(peers, amounts, bound=exposures.BOUND).total
         return len(rows), own.assign(total=total), [channel.receipt() for channel in peers.values()]
 
     return role

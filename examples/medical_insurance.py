@@ -60,7 +60,8 @@ insured[["member_id", "born", "age", "sex", "income", "coins", "exposure", "visi
 
 # %%
 def hospital(peer):
-    rows = fusion.psi.intersect(peer, patients, on={"id_number": "cn_id", "birth_date": "date"}, duplicates="first")
+    keys = {"id_number": "cn_id", "birth_date": "date"}
+    rows = fusion.psi.intersect(peer, patients, on=keys, duplicates="first")
     fitting = (rows["cohort"] == "fit").to_numpy()
     model = VerticalGLM("poisson").fit(peer, rows.loc[fitting, health])
     model.predict(peer, rows.loc[~fitting, health])
@@ -68,7 +69,8 @@ def hospital(peer):
 
 
 def insurer(peer):
-    rows = fusion.psi.intersect(peer, insured, on={"member_id": "cn_id", "born": "date"}, duplicates="first")
+    keys = {"member_id": "cn_id", "born": "date"}
+    rows = fusion.psi.intersect(peer, insured, on=keys, duplicates="first")
     found = peer.receipt()
     train, test = rows[rows["sample"] == "fit"], rows[rows["sample"] != "fit"]
     alone = poisson(train[own], train)
@@ -116,8 +118,10 @@ words = {
     "hlthf": "health fair",
     "hlthp": "health poor",
     "mhi": "mental health",
+    "sex[male]": "male",
 }
 figure, axes = plt.subplots(figsize=(7, 4.6))
+names = [words.get(name, name) for table in fitted.values() for name in table.index]
 line = 0
 for party, colour in (("insurer", "#64748b"), ("hospital", "#0f766e")):
     table, label = fitted[party], f"held by the {party}"
@@ -125,25 +129,18 @@ for party, colour in (("insurer", "#64748b"), ("hospital", "#0f766e")):
         values = columns[party].get(name)
         step = 1.0 if values is None or values.isin((0, 1)).all() else values.std()
         middle, half = each["coef"] * step, 1.96 * each["std err"] * step
-        axes.plot(np.exp([middle - half, middle + half]), [line, line], color=colour, lw=2, solid_capstyle="round")
+        axes.plot(np.exp([middle - half, middle + half]), [line, line], color=colour, lw=2)
         axes.plot(np.exp(middle), line, "o", color=colour, label=label)
-        axes.annotate(
-            words.get(name, name),
-            (0, line),
-            (-8, 0),
-            ("axes fraction", "data"),
-            "offset points",
-            ha="right",
-            va="center",
-        )
         label, line = None, line + 1
 axes.axvline(1, color="#94a3b8", lw=0.8, zorder=0)
 axes.invert_yaxis()
-axes.set(xscale="log", xlabel="relativity of visits, with its 95% interval", yticks=[])
+axes.set(xscale="log", xlabel="relativity of visits, with its 95% interval")
+axes.set_yticks(range(len(names)), names)
+axes.tick_params(axis="y", length=0)
 axes.set_xticks([0.8, 1, 1.25, 1.5, 2], ["0.8", "1", "1.25", "1.5", "2"])
 axes.minorticks_off()
 axes.spines[["top", "right", "left"]].set_visible(False)
-axes.legend(frameon=False, loc="lower right")
+axes.legend(frameon=False, loc="upper right")
 figure.tight_layout()
 
 # %% [markdown]
@@ -181,9 +178,8 @@ place = np.arange(1, 6)
 axes.bar(place, rates["actual"], color="#cde5e2", width=0.7, label="actual")
 axes.plot(place, rates["first"], "s--", color="#64748b", label="insurer alone")
 axes.plot(place, rates["second"], "o-", color="#0f766e", label="both sides' columns")
-axes.set(
-    xlabel="fifth of the people's years, by the ratio of the two predictions", ylabel="visits a year", xticks=place
-)
+axes.set_xlabel("fifth of the people's years, by the ratio of the two predictions")
+axes.set(ylabel="visits a year", xticks=place)
 axes.spines[["top", "right"]].set_visible(False)
 axes.legend(frameon=False)
 figure.tight_layout()
@@ -198,7 +194,8 @@ figure.tight_layout()
 joined = pd.concat([rows.reset_index(drop=True), out["hospital"][0][health].reset_index(drop=True)], axis=1)
 train = joined[joined["sample"] == "fit"]
 pooled = poisson(train[own + health], train)
-table = pd.DataFrame({"in the clear": pooled.params[health], "between the parties": fitted["hospital"]["coef"][health]})
+between = fitted["hospital"]["coef"][health]
+table = pd.DataFrame({"in the clear": pooled.params[health], "between the parties": between})
 table["difference"] = (table.iloc[:, 1] - table.iloc[:, 0]).map("{:.0e}".format)
 assert np.allclose(table["in the clear"], table["between the parties"], atol=1e-5)
 table.round(5)

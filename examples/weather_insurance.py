@@ -73,24 +73,24 @@ record = Record.build(
     day_ends=heat.day_ends,
 )
 layer = fit_layer(weather_insurance.RAIN_INDEX.seasons(record).values)
-rain = Product("rain-deficit", weather_insurance.RAIN_INDEX, layer, heat.day_ends, "percentiles of each cell's years")
+source = "trigger and exit are percentiles of each cell's own years"
+rain = Product("rain-deficit", weather_insurance.RAIN_INDEX, layer, heat.day_ends, source)
 print(grid)
-print(heat.terms)
+print(*heat.terms.split(". "), sep="\n")
 
 # %% [markdown]
 # The heat index of Champion, the one station that is hot enough. It reaches the trigger in 9 of 37 years.
 
 # %%
 seasons = heat.seasons(record)
-index = pd.Series(seasons.values[:, stations["place"].eq("Champion").to_numpy()].ravel(), seasons.years).dropna()
+champion = stations.index[stations["place"] == "Champion"][0]
+index = pd.Series(seasons.values[:, champion], seasons.years).dropna()
 trigger = heat.schedule.least[0]
 figure, axes = plt.subplots(figsize=(7, 3))
 axes.bar(index.index, index, color=np.where(index >= trigger, "#b45309", "#e7d3bd"))
 axes.axhline(trigger, color="#78350f", lw=1)
-axes.annotate(
-    f"pays from {trigger:g} up", (index.index[0], trigger), (0, 4), textcoords="offset points", color="#78350f"
-)
-axes.set(ylabel="degrees above 35 °C, in hot spells", title="Heat index of Champion")
+axes.text(2020, trigger + 0.8, f"pays from {trigger:g} up", color="#78350f", ha="right")
+axes.set(ylabel="degrees above 35 °C", title="Heat index of Champion")
 axes.spines[["top", "right"]].set_visible(False)
 figure.tight_layout()
 
@@ -148,14 +148,7 @@ figure, axes = plt.subplots(figsize=(7, 3))
 axes.bar(paid.index, paid / insured, color="#7fb3d5")
 for name, colour in (("burn rate", "#1f4e79"), ("1 in 10 years", "#b45309")):
     axes.axhline(burned[name], color=colour, lw=1, ls="--")
-    axes.annotate(
-        f"{name}: {burned[name]:.1%}",
-        (paid.index[-1], burned[name]),
-        (0, 4),
-        textcoords="offset points",
-        color=colour,
-        ha="right",
-    )
+    axes.text(2004, burned[name] + 0.02, f"{name}: {burned[name]:.1%}", color=colour, ha="center")
 axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
 axes.set(ylabel="share of the sum insured", title="What the book would have paid")
 axes.spines[["top", "right"]].set_visible(False)
@@ -178,14 +171,16 @@ table[clear > 1e5].head(5)  # yuan
 #
 # What if five places were settled on the index of Cambridge alone? The insurer encrypts its losses by place and year
 # and gets two sums a place: of payout times loss, and of years with both. Everything else about basis risk follows.
+# Nearer is not always better: summer rain is local.
 
 
 # %%
 others = [place for place in known.offer.places if place != known.offer.basis_place]
 years = known.offer.basis_years
 where = stations.set_index("cell")["place"]
-lost = losses.assign(place=where[grid.cells(losses["latitude"], losses["longitude"], crs="WGS-84")].to_numpy())
-lost = lost.pivot(index="year", columns="place", values="lost").reindex(index=years, columns=others).fillna(0)
+cells = grid.cells(losses["latitude"], losses["longitude"], crs="WGS-84")
+lost = losses.assign(place=where[cells].to_numpy()).pivot(index="year", columns="place", values="lost")
+lost = lost.reindex(index=years, columns=others).fillna(0)
 thousandths = (lost * 1000).round().astype(int).to_numpy()
 
 
@@ -213,8 +208,9 @@ distance = grid.distances(at["Cambridge"], [at[place] for place in risk.index])
 figure, axes = plt.subplots(figsize=(7, 3.2))
 axes.scatter(distance, risk["correlation"], s=60, color="#0f766e", zorder=2)
 for place, km, correlation in zip(risk.index, distance, risk["correlation"], strict=True):
-    axes.annotate(place, (km, correlation), (0, 8), textcoords="offset points", ha="center")
-axes.set(xlabel="distance from Cambridge, km", ylabel="correlation of payout and loss", ylim=(0.5, 1))
+    above = 8 if place != "Norfolk" else -17
+    axes.annotate(place, (km, correlation), (0, above), textcoords="offset points", ha="center")
+axes.set(xlabel="distance from Cambridge, km", ylabel="correlation of payout and loss", ylim=(0.6, 1))
 axes.margins(x=0.15)
 axes.spines[["top", "right"]].set_visible(False)
 figure.tight_layout()
