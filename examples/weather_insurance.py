@@ -89,7 +89,7 @@ trigger = heat.schedule.least[0]
 figure, axes = plt.subplots(figsize=(7, 3))
 axes.bar(index.index, index, color=np.where(index >= trigger, "#b45309", "#e7d3bd"))
 axes.axhline(trigger, color="#78350f", lw=1)
-axes.text(2020, trigger + 0.8, f"pays from {trigger:g} up", color="#78350f", ha="right")
+axes.text(2013, trigger + 0.8, f"pays from {trigger:g} up", color="#78350f")
 axes.set(ylabel="degrees above 35 °C", title="Heat index of Champion")
 axes.spines[["top", "right"]].set_visible(False)
 figure.tight_layout()

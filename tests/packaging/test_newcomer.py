@@ -135,9 +135,9 @@ def test_two_companies_find_whom_they_share(clone: Path, tmp_path: Path) -> None
         port = probe.getsockname()[1]
     for party, text in TOML.items():
         (other,) = set(TOML) - {party}
-        text = text.replace("ed25519:...", printed[other])
-        text = re.sub(r'(listen|address) = "[^"]*"', rf'\1 = "127.0.0.1:{port}"', text)
-        (folders[party] / f"{party}.toml").write_text(text)
+        known = text.replace("ed25519:...", printed[other])
+        placed = re.sub(r'(listen|address) = "[^"]*"', rf'\1 = "127.0.0.1:{port}"', known)
+        (folders[party] / f"{party}.toml").write_text(placed)
 
     numbers = identity_numbers(300)
     dates = pd.to_datetime(numbers.astype("U14").astype(object), format="110101%Y%m%d")
