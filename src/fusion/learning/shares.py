@@ -62,6 +62,7 @@ MODULUS = PARAMETERS.plain_modulus
 """t, of all shares."""
 
 _OFFSET = MODULUS // 4  # makes numbers from -t/4 to t/4 positive
+_THREADS = 1  # of a call: with a few polynomials each, handing them on costs more than it saves
 _FRAME = 1 << 19
 _PRIME_BITS = 50
 _CIPHERTEXT_HEAD = 1 + 16 + 4 + 32
@@ -197,16 +198,16 @@ class Shared:
         (8192,) uint64
             This party's shares.
         """
-        polynomials = rlwe.to_coefficients(PARAMETERS, values)
+        polynomials = rlwe.to_coefficients(PARAMETERS, values, threads=_THREADS)
         everything = range(DEGREE)
         if not self.label:
-            self._send(self._secret.encrypt(polynomials).to_bytes())
+            self._send(self._secret.encrypt(polynomials, threads=_THREADS).to_bytes())
             opened = self._opened(self._receive(_answer_bytes(DEGREE)), everything)
-            return np.asarray(rlwe.to_slots(PARAMETERS, opened[None, :])[0])
+            return np.asarray(rlwe.to_slots(PARAMETERS, opened[None, :], threads=_THREADS)[0])
         data = self._receive(_ciphertext_bytes(len(values)))
         answer, mask = self._answer(data, polynomials, everything)
         self._send(answer)
-        return reduced(-rlwe.to_slots(PARAMETERS, mask[None, :])[0].astype(np.int64))
+        return reduced(-rlwe.to_slots(PARAMETERS, mask[None, :], threads=_THREADS)[0].astype(np.int64))
 
     def divide(self, shares: Words, bits: int) -> Words:
         """Numbers from -t/4 to t/4, divided by a power of two and rounded, to within 2.
@@ -243,24 +244,26 @@ class Shared:
         self, message: Words, multiplier: Integers, ours: Sequence[int], theirs: Sequence[int]
     ) -> tuple[Words, Words]:
         """Each encrypts, multiplies what it gets, and opens the other's answer: our mask, and what we opened."""
-        data = self._swap(self._secret.encrypt(message).to_bytes(), _ciphertext_bytes(len(multiplier)))
+        data = self._swap(
+            self._secret.encrypt(message, threads=_THREADS).to_bytes(), _ciphertext_bytes(len(multiplier))
+        )
         answer, mask = self._answer(data, multiplier, ours)
         return mask, self._opened(self._swap(answer, _answer_bytes(len(theirs))), theirs)
 
     def _answer(self, data: bytes, multiplier: Integers | Words, coefficients: Sequence[int]) -> tuple[bytes, Words]:
         """What their ciphertexts make with our multipliers, under a mask; and the mask."""
-        found = rlwe.Ciphertexts.from_bytes(self._public, data)
+        found = rlwe.Ciphertexts.from_bytes(self._public, data, threads=_THREADS)
         if len(found) != len(multiplier):
             raise PeerError(f"{self.peer.peer} sent {len(found)} ciphertexts where {len(multiplier)} belong")
-        product = found.inner(rlwe.prepare(PARAMETERS, multiplier[None]))
-        responses, mask = self._public.respond(product, coefficients)
+        product = found.inner(rlwe.prepare(PARAMETERS, multiplier[None], threads=_THREADS), threads=_THREADS)
+        responses, mask = self._public.respond(product, coefficients, threads=_THREADS)
         return responses.to_bytes(), mask[0]
 
     def _opened(self, data: bytes, coefficients: Sequence[int]) -> Words:
         responses = rlwe.Responses.from_bytes(PARAMETERS, self._secret.public.id, data, coefficients)
         if len(responses) != 1:
             raise PeerError(f"{self.peer.peer} sent {len(responses)} responses where 1 belongs")
-        return np.asarray(self._secret.open(responses)[0])
+        return np.asarray(self._secret.open(responses, threads=_THREADS)[0])
 
     def _send(self, data: bytes) -> None:
         self._exchange(data, 0)
