@@ -206,6 +206,23 @@ def test_secure_sum() -> None:
     assert "secure sum of 10 clients, 50 values each" in done.stdout
 
 
+def test_flower() -> None:
+    found = result("flower", "--n", "5000", "--clients", "4", "--against", "flower")
+    assert list(found) == ["benchmark", "protocol", "n", "clients", "machine", "fusion", "peers"]
+    for name, expansion, error in (("SecureFedAvg", (1, 1.1), 1e-6), ("HomomorphicFedAvg", (8, 11), 8e-6)):
+        told = found["fusion"]["strategies"][name]
+        low, high = told["spread"]
+        assert 0 < low <= told["client_milliseconds"] <= high
+        assert told["server_milliseconds"] > 0
+        assert expansion[0] < told["expansion"] < expansion[1]  # 5,000 values are a third of a ciphertext
+        assert told["largest_error"] < error
+        assert told["setup_milliseconds"] > 0
+    assert found["peers"]["flower"]["bytes_sent"] >= 20_000
+    done = run("flower", "--n", "50", "--clients", "3", "--repeat", "1")
+    assert done.returncode == 0, done.stderr
+    assert "a round of federated averaging, 3 clients, 50 float32" in done.stdout
+
+
 def test_a_table_for_people() -> None:
     done = run("psi", "--n", "40", "--repeat", "1", "--protocol", "auto,vole")
     assert done.returncode == 0, done.stderr
@@ -230,6 +247,8 @@ def test_a_table_of_kernels_for_people() -> None:
         (("kernels", "--against", "secretflow"), "there is libsodium"),
         (("channel", "--n", "1,2"), "one size at a time"),
         (("secure-sum", "--clients", "2"), "from 3 to 100"),
+        (("flower", "--clients", "2"), "from 3 to 100"),
+        (("flower", "--against", "phe"), "there is flower, tenseal"),
         (("kernels", "--n-long", "1,2"), "one size at a time"),
         (("psi", "--protocol", "ecdh,kkrt"), "no protocol 'kkrt'"),
         (("psi", "--protocol", ","), "needs one of auto, vole, ecdh"),
