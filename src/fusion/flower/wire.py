@@ -55,7 +55,7 @@ def vector_of(message: Message, kind: str, sender: str, name: str = RECORD) -> b
     """The long message in a record, of that name."""
     record = message.content.array_records.get(name)
     if record is None or list(record) != ["data"] or record["data"].stype != f"fusion.{kind}.{VERSION}":
-        raise PeerError(f"{sender} sent no {kind} vector; see that its app uses the mod of the same release")
+        raise PeerError(f"{sender} sent no {kind} vector; see that its app uses the same release")
     return record["data"].data
 
 
