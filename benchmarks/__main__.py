@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
             ("rlwe", "lattice encryption, one core"),
             ("secure-sum", "sums by masks: one client's work and the server's, one core"),
             ("aggregation", "encrypted columns, one core"),
+            ("flower", "federated averaging in Flower: one client's work and the server's, one core"),
             ("learning", "a model of two parties' columns between two processes"),
         )
     }
@@ -77,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     add["rlwe"].add_argument("--against", default="", metavar="PEER", help="tenseal")
     add["secure-sum"].add_argument("--n", default="1e6", help="values of each client (1e6)")
     add["secure-sum"].add_argument("--clients", type=_positive, default=10, help="how many clients, 3 to 100 (10)")
+    add["flower"].add_argument("--n", default="1e6", help="values of the model, float32 (1e6)")
+    add["flower"].add_argument("--clients", type=_positive, default=10, help="how many clients, 3 to 100 (10)")
+    add["flower"].add_argument("--against", default="", metavar="PEER,...", help="flower, tenseal")
     add["aggregation"].add_argument("--n", default="10000", help="sums that ElGamal decrypts (10000)")
     add["aggregation"].add_argument("--against", default="", metavar="PEER,...", help="phe, heu, tenseal")
     for name in ("psi", "aggregation"):
@@ -118,6 +122,11 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         from benchmarks import secure_sum
 
         return secure_sum.benchmark(several[0], clients=options.clients, repeat=options.repeat)
+    if options.name == "flower":
+        from benchmarks import flower
+
+        against = _names(options.against, flower.PEERS, "peer")
+        return flower.benchmark(several[0], clients=options.clients, repeat=options.repeat, against=against)
     if options.name == "aggregation":
         from benchmarks import aggregation
 

@@ -32,6 +32,7 @@ def table(found: Mapping[str, Any]) -> None:
         "rlwe": _rlwe,
         "aggregation": _aggregation,
         "secure-sum": _secure_sum,
+        "flower": _flower,
         "learning": _learning,
     }
     shows[found["benchmark"]](found, screen)
@@ -183,6 +184,32 @@ def _secure_sum(found: Mapping[str, Any], screen: Console) -> None:
             f"{told['server_milliseconds_after_dropouts']:.4g}",
             f"{told['bytes_sent']:,}",
             f"{told['expansion']:.4g}",
+        )
+    screen.print(grid)
+
+
+def _flower(found: Mapping[str, Any], screen: Console) -> None:
+    screen.print(
+        f"a round of federated averaging, {found['clients']} clients, {found['n']:,} float32: CPU milliseconds, "
+        "median [lowest, highest]\n",
+        markup=False,
+    )
+    grid = _grid(["", "one client", "beyond plain", "server", "bytes sent", "expansion", "largest error"])
+    rows = dict(found["fusion"]["strategies"])
+    rows |= {f"{name} {told['version']}": told for name, told in found["peers"].items()}
+    for name, told in rows.items():
+        beyond, expansion, error = (
+            told.get(key) for key in ("client_milliseconds_beyond_plain", "expansion", "largest_error")
+        )
+        client = told["client_milliseconds"]
+        grid.add_row(
+            name,
+            _with_spread(client, told["spread"]) if "spread" in told else f"{client:.4g}",
+            "" if beyond is None else f"{beyond:.4g}",
+            f"{told['server_milliseconds']:.4g}",
+            f"{told['bytes_sent']:,}",
+            "" if expansion is None else f"{expansion:.4g}",
+            "" if error is None else f"{error:.2g}",
         )
     screen.print(grid)
 

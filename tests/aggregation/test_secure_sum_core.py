@@ -309,7 +309,7 @@ def test_the_bytes_on_the_wire_are_what_they_were() -> None:
     for name in cast.names[:3]:
         current.add_answer(name, heard(cast.clients[name].answer(survivors)))
     heard(current.closing(current.total()))
-    assert digest.hexdigest() == "9c8f48c84f380cb6b8be2e2c6187e994e635ce360ec5c3130fa391a39919d613"
+    assert digest.hexdigest() == "87fd1d54df5c86bd0a4fdb3300b7cfbf34455e5dbc852cd48e364275eb253976"
 
 
 def test_secrets_show_nowhere(tmp_path) -> None:

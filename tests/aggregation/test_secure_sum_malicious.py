@@ -406,6 +406,8 @@ def test_a_roster_as_it_should_be() -> None:
         (lambda e, c: put(e, 1, resigned(e[1], c, "c001", masks=bytes(64))), "another number of rounds"),
         (lambda e, c: put(e, 1, resigned(e[1], c, "c001", parameters=bytes(32))), "other parameters"),
         (lambda e, c: put(e, 1, resigned(e[1], c, "c001", client=5)), "not in this sum"),
+        # keys for something else
+        (lambda e, c: put(e, 1, Cast.make(5, about=b"else").clients["c001"].keys()), "other parameters"),
         # keys of an earlier run with another threshold
         (lambda e, c: put(e, 1, Cast.make(5, threshold=5).clients["c001"].keys()), "other parameters"),
         (lambda e, c: put(e, 1, b"\x93"), "no Keys"),

@@ -206,6 +206,22 @@ def test_secure_sum() -> None:
     assert "secure sum of 10 clients, 50 values each" in done.stdout
 
 
+def test_flower() -> None:
+    found = result("flower", "--n", "5000", "--clients", "4", "--against", "flower")
+    assert list(found) == ["benchmark", "protocol", "n", "clients", "machine", "fusion", "peers"]
+    told = found["fusion"]["strategies"]["SecureFedAvg"]
+    low, high = told["spread"]
+    assert 0 < low <= told["client_milliseconds"] <= high
+    assert told["server_milliseconds"] > 0
+    assert 1 < told["expansion"] < 1.1
+    assert told["largest_error"] < 1e-6
+    assert told["setup_milliseconds"] > 0
+    assert found["peers"]["flower"]["bytes_sent"] >= 20_000
+    done = run("flower", "--n", "50", "--clients", "3", "--repeat", "1")
+    assert done.returncode == 0, done.stderr
+    assert "a round of federated averaging, 3 clients, 50 float32" in done.stdout
+
+
 def test_a_table_for_people() -> None:
     done = run("psi", "--n", "40", "--repeat", "1", "--protocol", "auto,vole")
     assert done.returncode == 0, done.stderr
@@ -230,6 +246,8 @@ def test_a_table_of_kernels_for_people() -> None:
         (("kernels", "--against", "secretflow"), "there is libsodium"),
         (("channel", "--n", "1,2"), "one size at a time"),
         (("secure-sum", "--clients", "2"), "from 3 to 100"),
+        (("flower", "--clients", "2"), "from 3 to 100"),
+        (("flower", "--against", "phe"), "there is flower, tenseal"),
         (("kernels", "--n-long", "1,2"), "one size at a time"),
         (("psi", "--protocol", "ecdh,kkrt"), "no protocol 'kkrt'"),
         (("psi", "--protocol", ","), "needs one of auto, vole, ecdh"),

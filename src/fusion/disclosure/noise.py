@@ -179,6 +179,34 @@ def gaussian(values: ArrayLike, *, sensitivity: int, epsilon: float, delta: floa
     return _apply(_gaussian(_check_sensitivity(sensitivity), epsilon, delta)[1], values)
 
 
+def gaussian_scale(*, sensitivity: int, epsilon: float, delta: float) -> float:
+    """The standard deviation of the noise that :func:`gaussian` adds; arguments as there."""
+    _check_budget(epsilon, delta)
+    return _gaussian(_check_sensitivity(sensitivity), epsilon, delta)[0]
+
+
+def gaussian_epsilon(*, sensitivity: float, scale: float, delta: float) -> float:
+    """The epsilon, at that delta, of discrete Gaussian noise on values of some sensitivity.
+
+    Noise of one scale on several releases in turn is that on all of them together, each of which may depend on those
+    before: pass the root of the sum of their squared sensitivities.
+
+    Parameters
+    ----------
+    sensitivity : float
+        In the Euclidean norm.
+    scale : float
+        The standard deviation.
+    delta : float
+        Between 0 and 1.
+    """
+    _check_budget(1.0, delta)
+    dp = _opendp()
+    space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T="f64")
+    measured = dp.c.make_fix_delta(dp.c.make_zCDP_to_approxDP(dp.m.make_gaussian(*space, scale=scale)), delta=delta)
+    return float(measured.map(sensitivity)[0])
+
+
 def _gaussian(sensitivity: int, epsilon: float, delta: float) -> tuple[float, Any]:
     """The standard deviation, and the mechanism."""
     dp = _opendp()

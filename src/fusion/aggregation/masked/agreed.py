@@ -36,7 +36,7 @@ __all__ = [
     "xor",
 ]
 
-LABEL = b"fusion/sum/1/"
+LABEL = b"fusion/sum/2/"
 PAD_BYTES = SHARE_BYTES
 
 

@@ -33,6 +33,8 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
         The largest magnitude of a value, as a whole number.
     rounds : int
         How many sums the keys of one run serve.
+    about : bytes
+        What else all agree on, in a hash of theirs: keys for one thing do not serve another.
     """
 
     clients: tuple[str, ...]
@@ -41,6 +43,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     limit: int
     rounds: int = 1
+    about: bytes = b""
 
     def __post_init__(self) -> None:
         # however they came about, by `choose` or out of a message: what does not protect is not made
@@ -76,6 +79,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
         threshold: int | None = None,
         colluding: int | None = None,
         rounds: int = 1,
+        about: bytes = b"",
         allow_two: bool = False,
     ) -> Parameters:
         """Parameters that hold what they promise, or `InputError`.
@@ -96,7 +100,15 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
             colluding = max(1, -(-n // 3) - 1) if n > 2 else 0
         if threshold is None:
             threshold = max(_least(n, colluding), 2 if allow_two else 3)
-        chosen = cls(clients=names, threshold=threshold, colluding=colluding, size=size, limit=limit, rounds=rounds)
+        chosen = cls(
+            clients=names,
+            threshold=threshold,
+            colluding=colluding,
+            size=size,
+            limit=limit,
+            rounds=rounds,
+            about=about,
+        )
         if threshold < 3 and not allow_two:
             raise InputError(
                 "with a threshold of 2 a sum may cover two parties and tell each the other's value; "
@@ -112,7 +124,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def digest(self) -> bytes:
         """32 bytes that stand for all of it."""
-        return hashlib.sha256(b"fusion/sum/parameters/1" + encode(self)).digest()
+        return hashlib.sha256(b"fusion/sum/parameters/2" + encode(self)).digest()
 
 
 def _least(n: int, colluding: int) -> int:
