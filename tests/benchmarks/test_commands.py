@@ -209,13 +209,14 @@ def test_secure_sum() -> None:
 def test_flower() -> None:
     found = result("flower", "--n", "5000", "--clients", "4", "--against", "flower")
     assert list(found) == ["benchmark", "protocol", "n", "clients", "machine", "fusion", "peers"]
-    told = found["fusion"]["strategies"]["SecureFedAvg"]
-    low, high = told["spread"]
-    assert 0 < low <= told["client_milliseconds"] <= high
-    assert told["server_milliseconds"] > 0
-    assert 1 < told["expansion"] < 1.1
-    assert told["largest_error"] < 1e-6
-    assert told["setup_milliseconds"] > 0
+    for name, expansion, error in (("SecureFedAvg", (1, 1.1), 1e-6), ("HomomorphicFedAvg", (8, 11), 8e-6)):
+        told = found["fusion"]["strategies"][name]
+        low, high = told["spread"]
+        assert 0 < low <= told["client_milliseconds"] <= high
+        assert told["server_milliseconds"] > 0
+        assert expansion[0] < told["expansion"] < expansion[1]  # 5,000 values are a third of a ciphertext
+        assert told["largest_error"] < error
+        assert told["setup_milliseconds"] > 0
     assert found["peers"]["flower"]["bytes_sent"] >= 20_000
     done = run("flower", "--n", "50", "--clients", "3", "--repeat", "1")
     assert done.returncode == 0, done.stderr

@@ -122,9 +122,9 @@ def initial() -> ArrayRecord:
     return ArrayRecord({"weights": _array(np.zeros(3, np.float32)), "offset": _array(np.zeros(()))})
 
 
-def app(terms: Terms | None) -> ClientApp:
+def app(terms: Terms | None, mod: type[SecureMod] = SecureMod) -> ClientApp:
     """Plain without terms."""
-    made = ClientApp(mods=[] if terms is None else [SecureMod(terms)])
+    made = ClientApp(mods=[] if terms is None else [mod(terms)])
 
     @made.train()
     def train(message: Message, context: Context) -> Message:

@@ -10,11 +10,12 @@ import pytest
 import fusion
 from fusion.errors import InputError
 
-PAGE = Path(__file__).parents[2] / "docs" / "flower.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_the_example_prints_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    text = PAGE.read_text("utf-8")
+@pytest.mark.parametrize("page", ["flower.md", "homomorphic-fedavg.md"])
+def test_the_example_prints_what_is_printed(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (DOCS / page).read_text("utf-8")
     names: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         exec(block, names)  # noqa: S102 - our own page

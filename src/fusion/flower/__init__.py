@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from fusion.errors import InputError
 
 if TYPE_CHECKING:
+    from fusion.flower.homomorphic import HomomorphicFedAvg
+    from fusion.flower.homomorphic_client import HomomorphicMod
     from fusion.flower.in_process import InProcessGrid, run_in_process
     from fusion.flower.member import Member, load_clients
     from fusion.flower.noise import Noise
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from fusion.flower.terms import Terms
 
 _MODULES = {
+    "HomomorphicFedAvg": "homomorphic",
+    "HomomorphicMod": "homomorphic_client",
     "InProcessGrid": "in_process",
     "Member": "member",
     "Noise": "noise",
@@ -30,6 +34,8 @@ _MODULES = {
 }
 
 __all__ = [
+    "HomomorphicFedAvg",
+    "HomomorphicMod",
     "InProcessGrid",
     "Member",
     "Noise",

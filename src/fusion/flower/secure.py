@@ -87,11 +87,10 @@ class SecureFedAvg(Strategy):
         self.included: dict[int, tuple[str, ...]] = {}
         self._wait = wait
         self._keys = (arrayrecord_key, configrecord_key)
-        self._run: _Run | None = None
+        self._run: Run | None = None
         self._plan: tuple[int, float] | None = None
         self._arrays = ArrayRecord()
-        # what does not protect is refused before anything runs
-        self._chosen = terms.parameters(list(self.clients), lane=MessageType.TRAIN, values=0, rounds=1, about=b"")
+        self._chosen = self._check()
 
     @property
     def epsilon_spent(self) -> float:
@@ -143,7 +142,7 @@ class SecureFedAvg(Strategy):
         if self._run is None:
             if self._plan is None:
                 raise InputError("this strategy is run by start(), which says how many rounds its keys must serve")
-            self._run = _Run(self.terms, self.clients, grid, *self._plan)
+            self._run = self._begin(grid, *self._plan)
             self._run.meet(updates.Layout.of(arrays, "the server"), self._wait)
         self._arrays = arrays
         return self._run.invite(MessageType.TRAIN, server_round, self._records(server_round, arrays, config))
@@ -170,6 +169,13 @@ class SecureFedAvg(Strategy):
             return None
         return updates.metric_record(self._opened(MessageType.EVALUATE, server_round, replies)[0])
 
+    def _check(self) -> Any:
+        """What was agreed; what does not protect is refused before anything runs."""
+        return self.terms.parameters(list(self.clients), lane=MessageType.TRAIN, values=0, rounds=1, about=b"")
+
+    def _begin(self, grid: Grid, rounds: int, timeout: float) -> Run:
+        return Run(self.terms, self.clients, grid, rounds, timeout)
+
     def _records(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord) -> RecordDict:
         config["server-round"] = server_round
         return RecordDict(dict(zip(self._keys, (arrays, config), strict=True)))
@@ -180,7 +186,7 @@ class SecureFedAvg(Strategy):
         return self._run.open(lane, number, list(replies))
 
 
-class _Run:
+class Run:
     """The server's side of one run, and which node is which client."""
 
     def __init__(self, terms: Terms, clients: Mapping[str, str], grid: Grid, rounds: int, timeout: float) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from flwr.app import ConfigRecord, Context, Message, MessageType, RecordDict
 
+from fusion.aggregation import joint
 from fusion.aggregation.masked import Client, Rounds
 from fusion.errors import FusionError, InputError, MismatchError, PeerError
 from fusion.flower import updates, wire
@@ -97,7 +98,7 @@ class SecureMod:
             return RecordDict({wire.RECORD: seat.answer(lane, found["round"], found["survivors"])})
         raise PeerError("the server asks for a step that this version does not know; use the same release at both")
 
-    def _values(self, client: Client, lane: str, sent: Any, content: RecordDict) -> Any:
+    def _values(self, client: Client | joint.Client, lane: str, sent: Any, content: RecordDict) -> Any:
         weight, metrics = updates.weight_and_metrics(self.terms, content, lane)
         change = updates.NOTHING
         if lane == MessageType.TRAIN:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from fusion.aggregation import joint
 from fusion.aggregation.encoding import whole
 from fusion.aggregation.masked import Parameters
 from fusion.errors import InputError, MismatchError
@@ -126,7 +127,7 @@ class Terms:
             about=hashlib.sha256(LABEL + lane.encode() + b"\0" + self.encoded() + about).digest(),
         )
 
-    def plan(self, parameters: Parameters) -> Plan:
+    def plan(self, parameters: Parameters | joint.Parameters) -> Plan:
         """How the sums of these parameters are used.
 
         Raises

@@ -14,9 +14,11 @@ from flwr.common.constant import ErrorCode
 
 from fusion.errors import FusionError, InputError, PeerError
 
-__all__ = ["RECORD", "VERSION", "config", "config_of", "only_arrays", "refusal", "vector", "vector_of"]
+__all__ = ["LONG", "RECORD", "VERSION", "config", "config_of", "only_arrays", "refusal", "vector", "vector_of"]
 
 RECORD = "fusion"
+LONG = "fusion vector"
+"""The record of a long message that comes beside a small one."""
 VERSION = 1
 # One object of a message: beyond it Flower's encoding fails, far from whoever could do something about it.
 _LARGEST = (1 << 31) - (1 << 20)
@@ -49,11 +51,11 @@ def vector(data: bytes, kind: str) -> ArrayRecord:
     return ArrayRecord({"data": Array("bytes", (len(data),), f"fusion.{kind}.{VERSION}", data)})
 
 
-def vector_of(message: Message, kind: str, sender: str) -> bytes:
-    """The long message in a record."""
-    record = message.content.array_records.get(RECORD)
+def vector_of(message: Message, kind: str, sender: str, name: str = RECORD) -> bytes:
+    """The long message in a record, of that name."""
+    record = message.content.array_records.get(name)
     if record is None or list(record) != ["data"] or record["data"].stype != f"fusion.{kind}.{VERSION}":
-        raise PeerError(f"{sender} sent no masked vector; see that its app uses the mod of the same release")
+        raise PeerError(f"{sender} sent no {kind} vector; see that its app uses the mod of the same release")
     return record["data"].data
 
 

@@ -286,7 +286,7 @@ def pack(x: Words, bits: int) -> bytes:
     flat = np.ascontiguousarray(x, np.uint64).reshape(-1)
     if not 1 <= bits <= 64:
         raise InputError(f"a packed word has 1 to 64 bits, not {bits}")
-    if bits < 64 and (flat >> np.uint64(bits)).any():
+    if bits < 64 and int(flat.max(initial=0)) >> bits:
         raise InputError(f"a word does not fit into {bits} bits")
     out = np.empty(packed_bytes(flat.size, bits), np.uint8)
     lib.fusion_rlwe_pack(pointer(out, writable=True), words(flat), bits, flat.size)

@@ -19,11 +19,11 @@ Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 
 
-class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True, tag=True):
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True, tag=True):
     pass
 
 
-class Keys(_Message, frozen=True):
+class Keys(Message, frozen=True):
     """A client's public keys of one run, signed by its identity over everything else in it.
 
     ``box`` is an X25519 key under which the others encrypt to this client. For each round ``masks`` has an X25519 key,
@@ -38,20 +38,20 @@ class Keys(_Message, frozen=True):
     signature: Signature
 
 
-class Roster(_Message, frozen=True):
+class Roster(Message, frozen=True):
     """The `Keys` of everybody who is in the run, in order, as they were sent."""
 
     keys: tuple[bytes, ...]
 
 
-class Shares(_Message, frozen=True):
+class Shares(Message, frozen=True):
     """A client's encrypted shares, one box for each other client of the roster, in order."""
 
     run: Hash
     boxes: tuple[bytes, ...]
 
 
-class Inbox(_Message, frozen=True):
+class Inbox(Message, frozen=True):
     """The boxes for one client, with the numbers of those whose boxes they are, in order."""
 
     run: Hash
@@ -59,7 +59,7 @@ class Inbox(_Message, frozen=True):
     boxes: tuple[bytes, ...]
 
 
-class Masked(_Message, frozen=True):
+class Masked(Message, frozen=True):
     """A masked vector: little-endian words."""
 
     run: Hash
@@ -67,7 +67,7 @@ class Masked(_Message, frozen=True):
     words: bytes
 
 
-class Survivors(_Message, frozen=True):
+class Survivors(Message, frozen=True):
     """Whose vectors have arrived, and whose have not: together everybody with an inbox, each in order."""
 
     run: Hash
@@ -76,7 +76,7 @@ class Survivors(_Message, frozen=True):
     dropped: tuple[Number, ...]
 
 
-class Answer(_Message, frozen=True):
+class Answer(Message, frozen=True):
     """What one survivor gives so that the sum, and nothing else, can be unmasked; see `client`.
 
     ``pads`` and ``locks`` have 33 bytes for each of the included, in order.
@@ -91,7 +91,7 @@ class Answer(_Message, frozen=True):
     pads: bytes
 
 
-class Closing(_Message, frozen=True):
+class Closing(Message, frozen=True):
     """The signatures of those who answered, in order, and, where the clients learn it, the sum."""
 
     run: Hash

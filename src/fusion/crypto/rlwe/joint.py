@@ -18,6 +18,7 @@ from functools import reduce
 from typing import NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fusion.crypto.random import Source
 from fusion.crypto.rlwe._streams import (
@@ -108,14 +109,21 @@ class Share:
         p, chosen = self.parameters, chosen_coefficients(self.parameters, coefficients)
         if ciphertexts.parameters != p:
             raise InputError("the ciphertexts have other parameters")
-        if ciphertexts.noise > p.sum_noise:
+        return self.flooded(ciphertexts.c1, ciphertexts.noise, chosen, source=source, threads=threads)
+
+    def flooded(
+        self, c1: Words, noise: int, chosen: NDArray[np.int64] | None, *, source: Source, threads: int | None
+    ) -> Words:
+        """What `decrypt` returns, at all coefficients if `chosen` is None; `noise` is a bound of the ciphertexts'."""
+        p = self.parameters
+        if noise > p.sum_noise:
             raise InputError("these sums have more terms than the parameters allow; make parameters with more terms")
         if not len(self._secret):
             raise InputError("the share was wiped; generate another")
         secret = self._secret[:, : len(p.primes)]
-        x = ntt.multiply(p.ring, ciphertexts.c1, secret, threads=threads)
+        x = ntt.multiply(p.ring, c1, secret, threads=threads)
         ntt.inverse(p.ring, x, threads=threads)
-        shown = np.take(x, chosen, axis=2)
+        shown = x if chosen is None else np.take(x, chosen, axis=2)
         kernel.flood(p.ring, shown, stream_key(b"flood", draw_seed(source)), p.flood_bits, threads=threads)
         part = kernel.switch(p.ring, _scale(p), shown, threads=threads)
         wipe(x, shown)

@@ -193,6 +193,45 @@ def parameters(
     raise InputError("no parameters fit: ask for fewer plain_bits, multiplier_bits or terms, or for degree 8192")
 
 
+def total_parameters(plain_bits: int, *, parties: int, openings: int) -> Parameters:
+    """The smallest parameters for sums of at most one ciphertext of each party.
+
+    Parameters
+    ----------
+    plain_bits : int
+        Messages are modulo 2 to this, 1 to 50.
+    parties : int
+        How many share the key, and how many terms a sum has at most; 1 to 1024.
+    openings : int
+        How many ciphertexts are opened under one key, over its whole life.
+
+    Returns
+    -------
+    Parameters
+        All parts of decryptions together have at most 2^-40 of statistical distance from ones that depend on nothing
+        but what they open.
+
+    Raises
+    ------
+    InputError
+        If a value is out of range, or nothing fits.
+    """
+    if not 1 <= plain_bits <= MAX_PLAIN_BITS or not 1 <= parties <= 1024 or openings < 1:
+        raise InputError("a shared key is for messages of 1 to 50 bits, 1 to 1024 parties, and one opening or more")
+    t = 1 << plain_bits
+    for degree, most in LARGEST_MODULUS_BITS.items():
+        noise = _sum_noise(degree, parties, 0, parties) + _public_noise(degree, parties)
+        for limbs in range(1, len(PRIMES) + 1):
+            q = math.prod(PRIMES[:limbs])
+            # half of what still opens: the rest is for words that are rounded
+            room = q // (4 * t) - noise
+            flood = min((room // parties).bit_length(), kernel.MAX_FLOOD_BITS) if room > 0 else 0
+            enough = (openings * degree * noise << STATISTICAL_BITS) <= 1 << flood
+            if q.bit_length() <= most and enough:
+                return Parameters(degree, PRIMES[:limbs], t, parties, 0, parties, flood, WORD_BITS)
+    raise InputError("no parameters fit: ask for fewer plain_bits, parties or openings")
+
+
 def _public_noise(degree: int, parties: int) -> int:
     return 2 * parties * degree * ERROR_BOUND + ERROR_BOUND + 1
 

@@ -97,6 +97,14 @@ enum { FLOOD_WORDS = 4 };
 void fusion_rlwe_flood(const fusion_aes *aes, uint64_t *x, const uint8_t *round_keys, unsigned bits,
                        const fusion_modulus *moduli, size_t limbs, size_t n, size_t first_row, size_t rows)
 {
+    const unsigned top = (bits - 1) / 64;
+    uint64_t shifted[NTT_MAX_LIMBS], shifted_ratio[NTT_MAX_LIMBS];
+    int halves = bits <= 96; /* two pieces of 48 bits, of which one needs a product */
+    for (size_t l = 0; l < limbs; l++) {
+        shifted[l] = (1ULL << 48) % moduli[l].p;
+        shifted_ratio[l] = ratio_of(shifted[l], moduli[l].p);
+        halves &= moduli[l].p >> 47 != 0;
+    }
     uint64_t mask[FLOOD_WORDS], offset[NTT_MAX_LIMBS];
     for (unsigned j = 0; j < FLOOD_WORDS; j++)
         mask[j] = bits >= 64 * (j + 1) ? ~0ULL : bits > 64 * j ? (1ULL << (bits - 64 * j)) - 1 : 0;
@@ -110,10 +118,19 @@ void fusion_rlwe_flood(const fusion_aes *aes, uint64_t *x, const uint8_t *round_
         for (size_t k = 0; k < n; k++) {
             if (k % (WORDS / FLOOD_WORDS) == 0) refill(&s);
             const uint8_t *at = s.bytes + 8 * FLOOD_WORDS * (k % (WORDS / FLOOD_WORDS));
-            for (size_t l = 0; l < limbs; l++) {
+            const uint64_t first = word(at) & mask[0], second = word(at + 8) & mask[1];
+            const uint64_t low = first & ((1ULL << 48) - 1), high = first >> 48 | second << 16;
+            for (size_t l = 0; halves && l < limbs; l++) {
+                const uint64_t p = moduli[l].p;
+                uint64_t value = low + times(high, shifted[l], shifted_ratio[l], p);
+                value = less(less(value, 2 * p), p);
+                x[l * n + k] = less(less(x[l * n + k] + value + offset[l], 2 * p), p);
+            }
+            for (size_t l = 0; !halves && l < limbs; l++) {
                 const fusion_modulus *m = moduli + l;
-                uint64_t value = 0;
-                for (unsigned j = (bits + 63) / 64; j-- > 0;) {
+                uint64_t value = word(at + 8 * top) & mask[top];
+                if (mask[top] >= m->p) value = times(value, 1, m->one, m->p);
+                for (unsigned j = top; j-- > 0;) {
                     value = times(value, m->word, m->word_ratio, m->p);
                     value += times(word(at + 8 * j) & mask[j], 1, m->one, m->p);
                 }

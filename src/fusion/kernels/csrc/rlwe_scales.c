@@ -107,7 +107,8 @@ void fusion_rlwe_pack(uint8_t *out, const uint64_t *x, unsigned bits, size_t n)
         pending |= (uint128)x[i] << held;
         held += bits;
         if (held < 64) continue;
-        for (int k = 0; k < 8; k++) *out++ = (uint8_t)(pending >> 8 * k);
+        const uint64_t whole = (uint64_t)pending;
+        for (int k = 0; k < 8; k++) *out++ = (uint8_t)(whole >> 8 * k);
         pending >>= 64;
         held -= 64;
     }

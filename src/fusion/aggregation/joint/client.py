@@ -1,0 +1,401 @@
+"""A client of an encrypted sum, without input or output: bytes in, bytes out.
+
+    client.commit() -> client.contribute(commitments) -> client.accept(contributions)        once a run
+    client.encrypt(round, values) -> client.coin(claim)
+        -> client.project(challenge) -> client.open(evidence)                                four flights a round
+
+The key is everybody's: nothing opens unless all take part. Whoever missed the first flight of a round still sends a
+coin and opens, and skips `project`. A client does each step of a round once; a round that failed is never tried again,
+the next one is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from fusion.aggregation.joint import agreed, fields
+from fusion.aggregation.joint.messages import (
+    Challenge,
+    Claim,
+    Coin,
+    Commitment,
+    Commitments,
+    Contribution,
+    Contributions,
+    Evidence,
+    Part,
+    Projection,
+    Update,
+)
+from fusion.aggregation.joint.parameters import Parameters
+from fusion.aggregation.joint.projections import add, project, read_projection, write_projection
+from fusion.aggregation.masked.messages import Hash, decode, encode
+from fusion.aggregation.masked.rounds import Rounds
+from fusion.channel.identity import check_fingerprint
+from fusion.crypto.masks import KEY_BYTES, derive
+from fusion.crypto.random import Source
+from fusion.crypto.rlwe import PublicKey, Share, combine
+from fusion.crypto.rlwe.totals import encrypt_summand, part_of_total, second_halves, total_bits
+from fusion.errors import InputError, PeerError
+
+__all__ = ["Client"]
+
+# Steps that are taken once. Numbers are as in `masked.rounds`, whose files these go into; subjects never meet.
+KEPT, CONTRIBUTED, ENCRYPTED, TOSSED, PROJECTED, OPENED = range(6)
+_DID = {
+    CONTRIBUTED: "the server sent another list of commitments, and this client has already shown its contribution",
+    ENCRYPTED: "round {} comes a second time, and this client has already sent its update",
+    TOSSED: "the server claims a second sum in round {}, and this client has already sent its coin",
+    PROJECTED: "the server asks for a second projection in round {}, and this client has already sent one",
+    OPENED: "the server asks for a second opening of round {}, and this client has already opened",
+}
+
+
+class _Round(msgspec.Struct, forbid_unknown_fields=True):
+    """What a client must keep within a round."""
+
+    number: int
+    seed: bytes = b""  # what the update was encrypted with; secret, for it opens the update
+    first: bytes = b""  # words of the update that are sent with the part
+    claim: bytes = b""
+    coin: bytes = b""  # the message
+
+
+class _State(msgspec.Struct, forbid_unknown_fields=True):
+    """What a client must keep between messages. Secret."""
+
+    name: str
+    parameters: Parameters
+    secret: Hash  # what the share of the key comes from
+    commitments: tuple[bytes, ...] = ()
+    key: bytes = b""
+    run: bytes = b""
+    round: _Round | None = None
+
+    def __repr__(self) -> str:
+        return "_State()"
+
+
+class Client:
+    """One client in one run.
+
+    Parameters
+    ----------
+    name : str
+        Its own.
+    parameters : Parameters
+        As all have them.
+    pins : mapping of str to str
+        The fingerprint of every client, by name, from where this client trusts it: never from the server.
+    sign : callable
+        Bytes -> the 64-byte Ed25519 signature of this client's own fingerprint.
+    rounds : Rounds
+        What it has done before. With a file, from the beginning, when `state` is kept between processes.
+    source : callable
+        Number of bytes -> that many uniform bytes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        parameters: Parameters,
+        pins: Mapping[str, str],
+        sign: Callable[[bytes], bytes],
+        rounds: Rounds,
+        source: Source = os.urandom,
+    ) -> None:
+        if name not in pins or set(pins) != set(parameters.clients):
+            raise InputError("the pinned fingerprints must be those of all clients of the sum, and of no others")
+        for fingerprint in pins.values():
+            check_fingerprint(fingerprint)
+        if len(set(pins.values())) != len(pins):
+            raise InputError("two clients are pinned with the same fingerprint; each has a key of its own")
+        self.name = name
+        self.parameters = parameters
+        self._index = parameters.clients.index(name)
+        self._pins = dict(pins)
+        self._sign = sign
+        self._rounds = rounds
+        self._source = source
+        self._state = _State(name, parameters, source(KEY_BYTES))
+        self._public: PublicKey | None = None
+
+    def __repr__(self) -> str:
+        return f"<Client {self.name} of {len(self.parameters.clients)}>"
+
+    def __reduce__(self) -> str:
+        raise InputError("a client holds secrets and is not pickled; keep state() in a file that only its owner reads")
+
+    def state(self) -> bytes:
+        """Everything this client must keep between messages: **secret**, for a place that only its owner can read.
+
+        A public key, some 150 kB, and within a round four bytes for each value.
+
+        Raises
+        ------
+        InputError
+            If ``rounds`` has no file: what was done would be forgotten with the process.
+        """
+        if not self._rounds.lasting:
+            raise InputError("a client whose state is kept needs Rounds with a file, from its first step on")
+        self._rounds.note(self._subject, 0, KEPT)
+        return msgspec.msgpack.encode(self._state)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last round has been opened: there is nothing left to keep."""
+        last = self.parameters.rounds - 1
+        return bool(self._state.run) and self._rounds.holds(self._run, last, OPENED)
+
+    @classmethod
+    def restore(
+        cls,
+        state: bytes,
+        pins: Mapping[str, str],
+        sign: Callable[[bytes], bytes],
+        rounds: Rounds,
+        source: Source = os.urandom,
+    ) -> Client:
+        """The client that `state` was taken from, with the file of rounds that it had then.
+
+        Raises
+        ------
+        InputError
+            If ``state`` is none, or the file is lost or not the one that went with it: what this client has already
+            done cannot be known, and only a new run is safe.
+        """
+        try:
+            kept = msgspec.msgpack.decode(state, type=_State)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise InputError("this is no state of a client; begin a new run") from None
+        client = cls(kept.name, kept.parameters, pins, sign, rounds, source)
+        client._state = kept
+        steps = [(client._subject, 0, KEPT)]
+        if kept.commitments:
+            steps.append((client._subject, 0, CONTRIBUTED))
+        if kept.round is not None:
+            steps += [
+                (client._run, kept.round.number, step)
+                for step, done in ((ENCRYPTED, kept.round.seed), (TOSSED, kept.round.coin))
+                if done
+            ]
+        if not rounds.lasting or not all(rounds.holds(*step) for step in steps):
+            raise InputError("the file of rounds is lost, or does not go with this state; begin a new run")
+        return client
+
+    # Once a run
+
+    def commit(self) -> bytes:
+        """`Commitment`: to this client's contribution to the key."""
+        digest = agreed.contribution_hash(self.parameters, self._index, self._share().contribution)
+        return self._signed(Commitment(self.parameters.digest, self._index, digest, bytes(64)))
+
+    def contribute(self, commitments: bytes) -> bytes:
+        """`Commitments` in, `Contribution` out. Only once, whatever the list."""
+        entries = decode(commitments, Commitments, "the server").entries
+        found = agreed.read(entries, Commitment, self._everybody, self.parameters.clients, self._pins)
+        for each in found:
+            if each.parameters != self.parameters.digest:
+                name = self.parameters.clients[each.client]
+                raise PeerError(f"the commitment of {name} is for a sum with other parameters")
+        share = self._share()
+        if found[self._index].hash != agreed.contribution_hash(self.parameters, self._index, share.contribution):
+            raise PeerError("the server's list does not hold this client's own commitment as it was sent")
+        self._claim(self._subject, 0, CONTRIBUTED)
+        self._state.commitments = entries
+        digest = agreed.commitments_digest(self.parameters, entries)
+        return self._signed(Contribution(digest, self._index, share.contribution, bytes(64)))
+
+    def accept(self, contributions: bytes) -> None:
+        """`Contributions` in: the public key, of what everybody committed to."""
+        if not self._state.commitments:
+            raise InputError("accept comes after contribute")
+        parameters, committed = self.parameters, self._state.commitments
+        entries = decode(contributions, Contributions, "the server").entries
+        found = agreed.read(entries, Contribution, self._everybody, parameters.clients, self._pins)
+        digest = agreed.commitments_digest(parameters, committed)
+        for each, entry in zip(found, committed, strict=True):
+            name = parameters.clients[each.client]
+            if each.commitments != digest:
+                raise PeerError(f"{name} was shown another list of commitments than this client")
+            expected = decode(entry, Commitment, "the server").hash
+            if agreed.contribution_hash(parameters, each.client, each.element) != expected:
+                raise PeerError(f"the contribution of {name} is not what {name} committed to")
+        key = combine(parameters.lattice, agreed.key_seed(parameters), [each.element for each in found])
+        self._public = key
+        self._state.key = key.to_bytes()
+        self._state.run = agreed.run_id(parameters, digest, self._state.key)
+
+    # Each round
+
+    def encrypt(self, number: int, values: npt.NDArray[np.int64]) -> bytes:
+        """`Update`: the values of a round, (size,) int64, each at most ``limit`` in magnitude, encrypted.
+
+        Only once for each round, whatever the values.
+        """
+        parameters, run = self.parameters, self._run
+        if values.shape != (parameters.size,) or values.dtype != np.int64:
+            raise InputError(f"the values of a round are {parameters.size} of int64")
+        if values.min() < -parameters.limit or values.max() > parameters.limit:
+            raise InputError("a value is beyond the bound of this sum")
+        self._enter(number)
+        self._claim(run, number, ENCRYPTED)
+        seed = self._source(KEY_BYTES)
+        coefficients = fields.join(values, parameters.lattice.degree)
+        first, second = encrypt_summand(self._key(), coefficients, source=_once(seed))
+        coefficients.fill(0)
+        self._state.round = _Round(number, seed, first.tobytes())
+        return encode(Update(run, number, agreed.pack_residues(second)))
+
+    def coin(self, claim: bytes) -> bytes:
+        """`Claim` in, `Coin` out: what the server cannot have known when it fixed the sum. Only once a round."""
+        message = decode(claim, Claim, "the server")
+        self._check_run(message.run)
+        included = list(message.included)
+        if included != sorted(set(included)) or not set(included) <= set(self._everybody):
+            raise PeerError("the server's list of updates is out of order, or is not of the clients of this run")
+        if len(included) < self.parameters.threshold:
+            raise PeerError(
+                f"the server's sum has {len(included)} updates; at least {self.parameters.threshold} must be"
+            )
+        current = self._enter(message.round)
+        if self._index in included and not current.seed:
+            raise PeerError(f"the server lists this client in round {message.round}, where it has sent no update")
+        self._claim(self._run, message.round, TOSSED)
+        digest = agreed.claim_digest(claim)
+        coin = self._signed(Coin(digest, self._index, self._source(32), bytes(64)))
+        current.claim, current.coin = claim, coin
+        self._state.round = current
+        return coin
+
+    def project(self, challenge: bytes) -> bytes:
+        """`Challenge` in, `Projection` of this client's own update out. Only once a round."""
+        message = decode(challenge, Challenge, "the server")
+        current, claim = self._claimed(message.run, message.round)
+        if self._index not in claim.included:
+            raise PeerError(f"the server asks for a projection in round {message.round}, where it has no update")
+        digest = self._challenge(current, message.coins)
+        self._claim(self._run, message.round, PROJECTED)
+        key, lattice = self._key(), self.parameters.lattice
+        second = second_halves(key, self.parameters.rows, source=_once(current.seed))
+        values = write_projection(project(lattice, second, digest))
+        return self._signed(Projection(digest, self._index, values, bytes(64)))
+
+    def open(self, evidence: bytes) -> bytes:
+        """`Evidence` in, `Part` out: once the projections show that the sum is of the updates in the claim.
+
+        Only once a round. It ends the round here, and the seed of the update is forgotten.
+        """
+        message = decode(evidence, Evidence, "the server")
+        current, claim = self._claimed(message.run, message.round)
+        parameters, lattice = self.parameters, self.parameters.lattice
+        digest = self._challenge(current, message.coins)
+        if agreed.total_hash(message.total) != claim.total:
+            raise PeerError("the server's sum is not the one that it claimed before it knew the challenge")
+        names = [parameters.clients[index] for index in claim.included]
+        projections = agreed.read(message.projections, Projection, claim.included, parameters.clients, self._pins)
+        for name, each in zip(names, projections, strict=True):
+            if each.challenge != digest:
+                raise PeerError(f"the projection of {name} is for another challenge")
+        second = agreed.unpack_residues(parameters, message.total, "the server")
+        terms = [read_projection(lattice, each.values, name) for name, each in zip(names, projections, strict=True)]
+        if not np.array_equal(add(lattice, terms), project(lattice, second, digest)):
+            raise PeerError(
+                f"the server's sum is not that of the {len(names)} updates whose projections these are; "
+                "nothing was opened"
+            )
+        self._claim(self._run, message.round, OPENED)
+        share = self._share()
+        words = part_of_total(share, second, terms=len(names), source=self._source)
+        share.wipe()
+        if self._index in claim.included:
+            words += np.frombuffer(current.first, np.uint64).reshape(words.shape)
+            words &= np.uint64((1 << total_bits(lattice)) - 1)
+        current.seed = current.first = b""
+        return encode(Part(self._run, message.round, agreed.pack_words(parameters, words)))
+
+    # Inside
+
+    @property
+    def _everybody(self) -> range:
+        return range(len(self.parameters.clients))
+
+    @property
+    def _subject(self) -> bytes:
+        """32 bytes that stand for the secret of this run, before the run has a name."""
+        return derive(self._state.secret, self.parameters.digest, agreed.LABEL + b"client")
+
+    def _share(self) -> Share:
+        seed = derive(self._state.secret, self.parameters.digest, agreed.LABEL + b"share")
+        return Share.generate(self.parameters.lattice, agreed.key_seed(self.parameters), source=_once(seed))
+
+    @property
+    def _run(self) -> bytes:
+        if not self._state.run:
+            raise InputError("there is no key before accept")
+        return self._state.run
+
+    def _key(self) -> PublicKey:
+        # two of the steps of a round do without it
+        if self._public is None:
+            self._public = PublicKey.from_bytes(self.parameters.lattice, self._state.key)
+        return self._public
+
+    def _enter(self, number: int) -> _Round:
+        """The state of a round, which may have begun; earlier ones are over."""
+        if not 0 <= number < self.parameters.rounds:
+            raise PeerError(f"this run has rounds 0 to {self.parameters.rounds - 1}, not {number}; begin a new run")
+        current = self._state.round
+        if current is None or current.number < number:
+            return _Round(number)
+        if current.number > number:
+            raise PeerError(f"the server goes back to round {number}; round {current.number} has begun")
+        return current
+
+    def _claimed(self, run: bytes, number: int) -> tuple[_Round, Claim]:
+        """The state of a round whose claim this client has answered, and the claim."""
+        self._check_run(run)
+        current = self._state.round
+        if current is None or current.number != number or not current.coin:
+            raise PeerError(f"the server goes on with round {number}, in which this client has seen no claim")
+        return current, decode(current.claim, Claim, "the server")
+
+    def _challenge(self, current: _Round, coins: tuple[bytes, ...]) -> bytes:
+        """The digest of a challenge, which must hold a coin of everybody for the claim that this client saw."""
+        digest = agreed.claim_digest(current.claim)
+        found = agreed.read(coins, Coin, self._everybody, self.parameters.clients, self._pins)
+        for each in found:
+            if each.claim != digest:
+                name = self.parameters.clients[each.client]
+                raise PeerError(f"the coin of {name} is for another claim; the server showed different sums")
+        if coins[self._index] != current.coin:
+            raise PeerError("the server's challenge does not hold this client's own coin as it was sent")
+        return agreed.challenge_digest(digest, coins)
+
+    def _check_run(self, run: bytes) -> None:
+        if run != self._run:
+            raise PeerError("the server sent a message of another run")
+
+    def _claim(self, subject: bytes, number: int, step: int) -> None:
+        if not self._rounds.note(subject, number, step):
+            raise PeerError(f"{_DID[step].format(number)}; a second time would show more than the sum")
+
+    def _signed(self, message: agreed.Signed) -> bytes:
+        return encode(msgspec.structs.replace(message, signature=self._sign(agreed.to_sign(message))))
+
+
+def _once(seed: bytes) -> Source:
+    """A source that gives one seed, once: whoever draws more would draw the same."""
+    left = [seed]
+
+    def draw(size: int) -> bytes:
+        if not left or size != len(seed):
+            raise InputError("a seed was asked for twice")
+        return left.pop()
+
+    return draw
