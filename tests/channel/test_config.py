@@ -69,7 +69,6 @@ FAULTS = {
     "listen_without_port": ({"listen": 'listen = "localhost"'}, "host:port"),
     "listen_on_port_zero": ({"listen": 'listen = "localhost:0"'}, "port from 1"),
     "address_without_host": ({"address": 'address = ":7300"'}, "host:port"),
-    "neither_listen_nor_address": ({"listen": ""}, "give one of them"),
     "peer_is_oneself": ({"head": "[peers.a]"}, "this party itself"),
     "peer_reserved": ({"head": "[peers.all]"}, "reserved"),
     "fingerprint_in_capitals": ({"fingerprint": 'fingerprint = "ED25519:00"'}, "64 lower-case"),

@@ -58,6 +58,30 @@ def test_whoever_dials_first_retries(keys):
     assert duel(late, lambda: use(b, "a")) == [[], []]
 
 
+def test_whoever_comes_for_another_session_is_told_to_come_again(keys):
+    a, b = meeting(keys)
+
+    def early():
+        for session in ("first", None):
+            with pytest.raises(TransportError):
+                connect(dataclasses.replace(b, timeout=0.5), "a", session=session)
+        return use(b, "a", session="second")
+
+    assert duel(lambda: use(a, "b", session="second"), early) == [[], []]
+
+
+def test_a_probe_reaches_one_who_waits_for_a_session(keys):
+    a, b = meeting(keys)
+    outcome = duel(lambda: use(a, "b", session="s"), lambda: (probe(b, "a").name, use(b, "a", session="s")))
+    assert outcome == [[], ("a", [])]
+
+
+def test_without_addresses_there_is_only_a_relay(keys):
+    party = dataclasses.replace(keys.party("a", b=None), listen=None)
+    with pytest.raises(InputError, match="has no `address` and this party has no `listen`; give one of them"):
+        connect(party, "b")
+
+
 def test_nobody_there_is_a_transport_error_at_the_deadline(keys):
     a, b = meeting(keys, timeout=0.5)
     for party, peer, words in ((a, "b", "did not connect to"), (b, "a", "Connection refused")):

@@ -6,6 +6,7 @@ from fusion.channel.connect import PeerInfo, connect, probe
 from fusion.channel.identity import Identity
 from fusion.channel.messages import Chunk, Opening
 from fusion.channel.policy import Policy, allow_all
+from fusion.channel.relay import relayed
 from fusion.channel.simulate import simulate
 from fusion.channel.transcript import Receipt
 
@@ -24,5 +25,6 @@ __all__ = [
     "allow_all",
     "connect",
     "probe",
+    "relayed",
     "simulate",
 ]

@@ -2,7 +2,8 @@
 
 name = "insurer"
 identity = "insurer.key"                # made by `fusion keygen insurer`; relative to this file
-listen = "0.0.0.0:7300"                 # or the peer's `address` below: one of a pair listens, the other dials
+listen = "0.0.0.0:7300"                 # or the peer's `address` below: one of a pair listens, the other dials;
+                                        # neither where they only meet over a relay
 timeout = 60                            # optional: seconds to wait without progress
 
 [peers.hospital]
@@ -44,7 +45,7 @@ class _PartyFile(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A peer as this party knows it. Without an ``address``, this party listens for it."""
+    """A peer as this party knows it. Without an ``address``, this party listens for it, or meets it over a relay."""
 
     name: str
     fingerprint: str
@@ -97,10 +98,6 @@ class Party:
                 raise InputError(f"{path}: {name!r} is this party itself; a peer needs another name")
             if peer.address is not None:
                 _check_address(peer.address, f"{path}: the address of {name!r}")
-            elif entry.listen is None:
-                raise InputError(
-                    f"{path}: peer {name!r} has no `address` and this party has no `listen`; give one of them"
-                )
             if check_fingerprint(peer.fingerprint) == identity.fingerprint:
                 raise InputError(
                     f"{path}: the fingerprint of {name!r} is this party's own; copy the one that {name!r} printed"

@@ -21,7 +21,7 @@ from fusion import progress
 from fusion.channel.channel import Channel, Group
 from fusion.channel.config import Party, Peer, host_and_port
 from fusion.channel.frames import Frame, Kind
-from fusion.channel.identity import ALPN, fingerprint_of_certificate, tls_context
+from fusion.channel.identity import ALPN, fingerprint_of_certificate, protocol_of, tls_context
 from fusion.channel.mailbox import Deadline, Mailbox
 from fusion.channel.messages import WIRE_VERSION, Hello, decode, encode
 from fusion.channel.policy import Policy, allow_all
@@ -54,11 +54,19 @@ class _Link:
 
 
 @overload
-def connect(config: str | os.PathLike[str] | Party, peer: str, *, policy: Policy = allow_all) -> Channel: ...
+def connect(
+    config: str | os.PathLike[str] | Party, peer: str, *, session: str | None = None, policy: Policy = allow_all
+) -> Channel: ...
 
 
 @overload
-def connect(config: str | os.PathLike[str] | Party, *, peers: Sequence[str], policy: Policy = allow_all) -> Group: ...
+def connect(
+    config: str | os.PathLike[str] | Party,
+    *,
+    peers: Sequence[str],
+    session: str | None = None,
+    policy: Policy = allow_all,
+) -> Group: ...
 
 
 def connect(
@@ -66,6 +74,7 @@ def connect(
     peer: str | None = None,
     *,
     peers: Sequence[str] | None = None,
+    session: str | None = None,
     policy: Policy = allow_all,
 ) -> Channel | Group:
     """Meet a peer, or several, over mutual TLS 1.3.
@@ -78,6 +87,9 @@ def connect(
         The peer to meet; the result is a `Channel`.
     peers : sequence of str
         Several peers to meet; the result is a `Group`.
+    session : str
+        A name that both sides must give alike, or both leave out. Whoever comes for another session is told to come
+        again: where sessions follow each other closely, nobody ends up in the wrong one.
     policy : callable
         Asked before anything of an operation leaves; see `fusion.channel.Policy`.
 
@@ -101,7 +113,13 @@ def connect(
     wanted = [party.peer(name) for name in ([peer] if peer is not None else dict.fromkeys(peers or ()))]
     if not wanted:
         raise InputError("peers=[] names nobody; name at least one")
-    links = _meet(party, wanted, time.monotonic() + party.timeout, is_probe=False)
+    if party.listen is None:
+        for each in wanted:
+            if each.address is None:
+                raise InputError(
+                    f"peer {each.name!r} has no `address` and this party has no `listen`; give one of them"
+                )
+    links = _meet(party, wanted, time.monotonic() + party.timeout, session, is_probe=False)
     channels = {
         link.peer.name: Channel(
             party.name,
@@ -129,25 +147,25 @@ def probe(config: str | os.PathLike[str] | Party, peer: str, timeout: float = 5.
     """
     party = config if isinstance(config, Party) else Party.load(config)
     began = time.monotonic()
-    (link,) = _meet(party, [party.peer(peer)], began + timeout, is_probe=True)
+    (link,) = _meet(party, [party.peer(peer)], began + timeout, None, is_probe=True)
     seconds = time.monotonic() - began
     link.transport.close()
     return PeerInfo(link.hello.name, link.hello.version, seconds)
 
 
-def _meet(party: Party, wanted: list[Peer], expires: float, *, is_probe: bool) -> list[_Link]:
+def _meet(party: Party, wanted: list[Peer], expires: float, session: str | None, *, is_probe: bool) -> list[_Link]:
     dialled: dict[str, _Link] = {}
     awaited = {peer.name: peer for peer in wanted if peer.address is None}
     with contextlib.ExitStack() as stack:
         # listening comes first: a peer that we dial may itself be waiting for one that dials us
-        door = stack.enter_context(_Door(party, awaited, is_probe=is_probe)) if awaited else None
+        door = stack.enter_context(_Door(party, awaited, session, is_probe=is_probe)) if awaited else None
         try:
             for peer in wanted:
                 progress.emit(progress.Event(party.name, "connect", f"waiting for {peer.name}"))
                 if door is not None and peer.name in awaited:
                     door.wait(peer, expires)
                 else:
-                    dialled[peer.name] = _dial(party, peer, expires, is_probe=is_probe)
+                    dialled[peer.name] = _dial(party, peer, expires, session, is_probe=is_probe)
         except BaseException:
             for link in dialled.values():
                 link.transport.close()
@@ -162,6 +180,7 @@ def _introduce(
     context: ssl.SSLContext,
     sock: socket.socket,
     wanted: Mapping[str, Peer],
+    session: str | None,
     *,
     server: bool,
     is_probe: bool,
@@ -177,8 +196,10 @@ def _introduce(
         if peer is None:
             raise WrongKey("the other side presented a key that is not pinned here")
         awaited = peer.name in wanted
-        if awaited and tls.plain.selected_alpn_protocol() != ALPN:
-            raise MismatchError("protocol", ALPN, "another version")
+        protocol = tls.plain.selected_alpn_protocol()
+        elsewhere = TransportError(f"{peer.name} came, but not for this session")
+        if awaited and protocol is None:
+            raise MismatchError("protocol", ALPN, "another version") if session is None else elsewhere
         mailbox = Mailbox(WINDOW)
         transport = TlsTransport(sock, tls, mailbox, peer.name)
         ours = Frame(Kind.HELLO, encode(Hello(WIRE_VERSION, party.name, peer.name, fusion.__version__, is_probe)))
@@ -191,6 +212,8 @@ def _introduce(
         if not awaited and not hello.probe:
             # known, but not now: hearing no HELLO it tries again, until we wait for it or its patience ends
             raise TransportError(f"{peer.name} came, but is not awaited now")
+        if awaited and not hello.probe and protocol != protocol_of(session):
+            raise elsewhere
         if server:
             mailbox.put(ours, deadline)
         for field, mine, other in (
@@ -212,15 +235,17 @@ def _introduce(
     return _Link(peer, mailbox, transport, hello)
 
 
-def _dial(party: Party, peer: Peer, expires: float, *, is_probe: bool) -> _Link:
+def _dial(party: Party, peer: Peer, expires: float, session: str | None, *, is_probe: bool) -> _Link:
     host, port = host_and_port(peer.address or "")
-    context = tls_context(party.identity, [peer.fingerprint], server=False)
+    context = tls_context(party.identity, [peer.fingerprint], server=False, protocols=[protocol_of(session)])
     reason = "it did not answer"
     while (remaining := expires - time.monotonic()) > 0:
         seconds = min(remaining, _HANDSHAKE)
         try:
             sock = socket.create_connection((host, port), timeout=seconds)
-            link = _introduce(party, context, sock, {peer.name: peer}, server=False, is_probe=is_probe, seconds=seconds)
+            link = _introduce(
+                party, context, sock, {peer.name: peer}, session, server=False, is_probe=is_probe, seconds=seconds
+            )
             if is_probe or not link.hello.probe:
                 return link
             link.transport.close()
@@ -240,12 +265,16 @@ def _dial(party: Party, peer: Peer, expires: float, *, is_probe: bool) -> _Link:
 class _Door:
     """A listening socket, strangers shaking hands, and the peers that have come in."""
 
-    def __init__(self, party: Party, wanted: Mapping[str, Peer], *, is_probe: bool) -> None:
+    def __init__(self, party: Party, wanted: Mapping[str, Peer], session: str | None, *, is_probe: bool) -> None:
         self._party = party
+        self._session = session
         self._wanted = wanted
         self._is_probe = is_probe
         # every pinned peer may shake hands: one that comes early must not hear that its key is refused
-        self._context = tls_context(party.identity, [peer.fingerprint for peer in party.peers.values()], server=True)
+        pins = [peer.fingerprint for peer in party.peers.values()]
+        # a probe asks in no session's name
+        protocols = dict.fromkeys([protocol_of(session), ALPN])
+        self._context = tls_context(party.identity, pins, server=True, protocols=list(protocols))
         self._changed = threading.Condition()
         self._strangers: dict[socket.socket, None] = {}
         self._arrived: dict[str, _Link] = {}
@@ -327,6 +356,7 @@ class _Door:
                 self._context,
                 sock,
                 self._wanted,
+                self._session,
                 server=True,
                 is_probe=self._is_probe,
                 seconds=_HANDSHAKE,

@@ -8,12 +8,13 @@ the presented certificate against them, on both sides. What an unpinned key pres
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import os
 import re
 import ssl
 import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,9 +24,18 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.x509.oid import NameOID
 
+from fusion.channel.messages import WIRE_VERSION
 from fusion.errors import InputError, PeerError
 
-__all__ = ["ALPN", "Identity", "check_fingerprint", "check_name", "fingerprint_of_certificate", "tls_context"]
+__all__ = [
+    "ALPN",
+    "Identity",
+    "check_fingerprint",
+    "check_name",
+    "fingerprint_of_certificate",
+    "protocol_of",
+    "tls_context",
+]
 
 ALPN = "fusion/1"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -206,13 +216,26 @@ def fingerprint_of_certificate(der: bytes | None) -> tuple[str, str]:
     return str(common_name.value)[:65], _fingerprint(key)  # a name has 64; what is longer only ends up in an error
 
 
-def tls_context(identity: Identity, pins: Iterable[str], *, server: bool) -> ssl.SSLContext:
-    """TLS 1.3 that presents ``identity`` and accepts exactly the pinned keys."""
+def protocol_of(session: str | None) -> str:
+    """The protocol that TLS is to agree on (ALPN, RFC 7301): that of this package, or of one session by name."""
+    if session is None:
+        return ALPN
+    digest = hashlib.sha256(b"fusion/session-name/1/%d/" % WIRE_VERSION + session.encode())
+    return f"{ALPN}/{digest.hexdigest()}"
+
+
+def tls_context(
+    identity: Identity, pins: Iterable[str], *, server: bool, protocols: Sequence[str] = (ALPN,)
+) -> ssl.SSLContext:
+    """TLS 1.3 that presents ``identity`` and accepts exactly the pinned keys.
+
+    A side that speaks none of ``protocols`` is met too: the protocol selected is then None.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False  # the pin is stronger than any host name
     context.verify_mode = ssl.CERT_REQUIRED
-    context.set_alpn_protocols([ALPN])
+    context.set_alpn_protocols(list(protocols))
     if server:
         context.num_tickets = 0  # no resumption: every connection proves its key
     try:

@@ -21,7 +21,7 @@ from fusion.channel.frames import HEADER, Frame, Kind, Parser
 from fusion.channel.mailbox import Activity, Mailbox
 from fusion.errors import PeerError, TransportError
 
-__all__ = ["HEARTBEAT", "LINGER", "SILENCE", "TlsTransport", "WrongKey", "handshake"]
+__all__ = ["HEARTBEAT", "LINGER", "SILENCE", "Tls", "TlsTransport", "WrongKey", "explain", "handshake"]
 
 HEARTBEAT = 1.0  # seconds between heartbeats
 SILENCE = 30.0  # seconds without a byte before a peer counts as gone
@@ -33,12 +33,55 @@ _ALERT = 1.0  # seconds that the other side gets to read why it was turned away
 
 
 class Tls:
-    """A TLS connection as bytes in, bytes out."""
+    """A TLS connection as bytes in, bytes out, and the frames inside it.
+
+    ``unread`` tells whether `wire_in` may hold what `deliver` has not looked at: the peer's first frame may have come
+    with the end of its handshake.
+    """
 
     def __init__(self, context: ssl.SSLContext, *, server: bool) -> None:
         self.wire_in = ssl.MemoryBIO()
         self.wire_out = ssl.MemoryBIO()
         self.plain = context.wrap_bio(self.wire_in, self.wire_out, server_side=server)
+        self.unread = True
+        self._parser = Parser()
+
+    def encrypt(self, frame: Frame) -> None:
+        """Put a frame into `wire_out`."""
+        # the header shares a record with what follows it
+        first = _RECORD - HEADER.size
+        self.plain.write(b"".join((frame.header(), frame.payload[:first])))
+        if len(frame.payload) > first:
+            self.plain.write(memoryview(frame.payload)[first:])
+
+    def beat(self, mailbox: Mailbox) -> None:
+        """Put into `wire_out` what this side is doing."""
+        activity = mailbox.activity
+        words = messages.Heartbeat(activity.operation[:64], activity.phase[:256], activity.state)
+        self.encrypt(Frame(Kind.HEARTBEAT, messages.encode(words)))
+
+    def deliver(self, mailbox: Mailbox, peer: str, *, beyond_full: bool) -> bool:
+        """Deliver received frames until there are no more or the inbox is full; False when the peer has closed."""
+        read = cast(Callable[[int, memoryview], int], self.plain.read)  # a count, given a buffer
+        while not mailbox.full or beyond_full:
+            try:
+                frame = self._parser.fill(read)
+            except ssl.SSLWantReadError:
+                self.unread = False
+                return True
+            except ssl.SSLZeroReturnError:
+                frame = None
+            if frame is None:
+                if self._parser.midway:
+                    raise PeerError(f"{peer} closed the connection in the middle of a frame")
+                mailbox.fail(TransportError(f"{peer} has left; see its side"))
+                return False
+            if frame.kind is Kind.HEARTBEAT:
+                beat = messages.decode(frame.payload, messages.Heartbeat)
+                mailbox.peer_activity = Activity(beat.operation, beat.phase, beat.state)
+            else:
+                mailbox.deliver(frame)
+        return True
 
 
 def handshake(sock: socket.socket, context: ssl.SSLContext, *, server: bool, seconds: float) -> Tls:
@@ -65,7 +108,7 @@ def handshake(sock: socket.socket, context: ssl.SSLContext, *, server: bool, sec
                 sock.sendall(tls.wire_out.read())  # also the alert that says why
             if failure is not None:
                 _drain(sock, min(expires, time.monotonic() + _ALERT))
-                raise _explain(failure)
+                raise explain(failure)
             if not wanted:
                 break
             _patience(sock, expires)
@@ -107,7 +150,8 @@ class WrongKey(TransportError):
     """A key that is not pinned: waiting longer will not help."""
 
 
-def _explain(error: ssl.SSLError) -> TransportError:
+def explain(error: ssl.SSLError) -> TransportError:
+    """What OpenSSL's error means here, and what to do."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return WrongKey(
             "the other side presented a key that is not pinned here; "
@@ -131,10 +175,8 @@ class TlsTransport:
         self._tls = tls
         self._mailbox = mailbox
         self._peer = peer
-        self._parser = Parser()
         self._buffer = memoryview(bytearray(_RECEIVE))
         self._unsent = memoryview(b"")
-        self._undecrypted = True  # the peer's first frame may have come with the end of its handshake
         self._close_by: float | None = None
         self._heard = self._spoke = time.monotonic()
         sock.setblocking(False)
@@ -162,7 +204,7 @@ class TlsTransport:
             self._wake()
 
     def _got(self) -> None:
-        if self._asleep and self._undecrypted:
+        if self._asleep and self._tls.unread:
             self._wake()
 
     def _wake(self) -> None:
@@ -178,7 +220,7 @@ class TlsTransport:
         except (PeerError, TransportError) as error:
             self._mailbox.fail(error)
         except ssl.SSLError as error:
-            self._mailbox.fail(_explain(error))
+            self._mailbox.fail(explain(error))
         except OSError as error:
             self._mailbox.fail(
                 TransportError(
@@ -195,20 +237,20 @@ class TlsTransport:
         """Move bytes until this side closes (True) or the peer has closed (False)."""
         mailbox = self._mailbox
         while True:
-            if self._undecrypted and not self._decrypt():
+            if self._tls.unread and not self._decrypt():
                 return False
             self._send()
             now = time.monotonic()
             # Before looking a last time: what comes after the look wakes us, what came before is seen.
             self._asleep = True
-            if self._undecrypted and not mailbox.full:
+            if self._tls.unread and not mailbox.full:
                 continue
             closing = self._close_by
             pending = len(self._unsent) > 0 or self._tls.wire_out.pending > 0 or len(mailbox.outgoing) > 0
             if closing is not None and (not pending or now > closing):
                 return True
             # a full inbox leaves the rest to the operating system, which slows the peer down
-            reading = not self._undecrypted
+            reading = not self._tls.unread
             self._watch(selector, reading=reading, writing=pending)
             until = self._spoke + HEARTBEAT if closing is None else closing
             ready = selector.select(max(until - now, 0.0))
@@ -240,18 +282,9 @@ class TlsTransport:
             selector.modify(self._sock, events)
 
     def _beat(self) -> None:
-        activity = self._mailbox.activity
         if not self._unsent and not self._tls.wire_out.pending:  # a peer that reads nothing hears no heartbeats either
-            beat = messages.Heartbeat(activity.operation[:64], activity.phase[:256], activity.state)
-            self._encrypt(Frame(Kind.HEARTBEAT, messages.encode(beat)))
+            self._tls.beat(self._mailbox)
         self._spoke = time.monotonic()
-
-    def _encrypt(self, frame: Frame) -> None:
-        # the header shares a record with what follows it
-        first = _RECORD - HEADER.size
-        self._tls.plain.write(b"".join((frame.header(), frame.payload[:first])))
-        if len(frame.payload) > first:
-            self._tls.plain.write(memoryview(frame.payload)[first:])
 
     def _send(self) -> None:
         """Encrypt and send until the socket is full, the queue is empty, or the turn is over."""
@@ -265,7 +298,7 @@ class TlsTransport:
                             return
                         frame = mailbox.outgoing.popleft()
                         mailbox.changed.notify_all()
-                    self._encrypt(frame)
+                    self._tls.encrypt(frame)
                     self._spoke = time.monotonic()
                 self._unsent = memoryview(self._tls.wire_out.read())
             try:
@@ -285,30 +318,10 @@ class TlsTransport:
             raise TransportError(f"the connection to {self._peer} was cut; see its side, then start again")
         self._heard = time.monotonic()
         self._tls.wire_in.write(self._buffer[:count])
-        self._undecrypted = True
+        self._tls.unread = True
 
     def _decrypt(self) -> bool:
-        """Deliver received frames until there are no more or the inbox is full; False when the peer has closed."""
-        read = cast(Callable[[int, memoryview], int], self._tls.plain.read)  # a count, given a buffer
-        while not self._mailbox.full or self._close_by is not None:
-            try:
-                frame = self._parser.fill(read)
-            except ssl.SSLWantReadError:
-                self._undecrypted = False
-                return True
-            except ssl.SSLZeroReturnError:
-                frame = None
-            if frame is None:
-                if self._parser.midway:
-                    raise PeerError(f"{self._peer} closed the connection in the middle of a frame")
-                self._mailbox.fail(TransportError(f"{self._peer} has left; see its side"))
-                return False
-            if frame.kind is Kind.HEARTBEAT:
-                beat = messages.decode(frame.payload, messages.Heartbeat)
-                self._mailbox.peer_activity = Activity(beat.operation, beat.phase, beat.state)
-            else:
-                self._mailbox.deliver(frame)
-        return True
+        return self._tls.deliver(self._mailbox, self._peer, beyond_full=self._close_by is not None)
 
     def _say_goodbye(self) -> None:
         expires = self._close_by or 0.0

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from fusion.errors import InputError
 
 if TYPE_CHECKING:
+    from fusion.flower.attendance import attend
     from fusion.flower.homomorphic import HomomorphicFedAvg
     from fusion.flower.homomorphic_client import HomomorphicMod
     from fusion.flower.in_process import InProcessGrid, run_in_process
+    from fusion.flower.introduction import find_parties, introduce
     from fusion.flower.member import Member, load_clients
     from fusion.flower.noise import Noise
     from fusion.flower.secure import SecureFedAvg
@@ -29,6 +31,9 @@ _MODULES = {
     "SecureFedAvg": "secure",
     "SecureMod": "secure_client",
     "Terms": "terms",
+    "attend": "attendance",
+    "find_parties": "introduction",
+    "introduce": "introduction",
     "load_clients": "member",
     "run_in_process": "in_process",
 }
@@ -42,6 +47,9 @@ __all__ = [
     "SecureFedAvg",
     "SecureMod",
     "Terms",
+    "attend",
+    "find_parties",
+    "introduce",
     "load_clients",
     "run_in_process",
 ]

@@ -154,7 +154,7 @@ class _Seat:
     def open(self, lane: str, message: Message) -> Any:
         """A part of a sum that is shown to be one; once a round. After the last round the state is gone."""
         client = self.client(lane)
-        part = client.open(wire.vector_of(message, "evidence", "the server", wire.LONG))
+        part = client.open(wire.vector_of(message, "evidence", "the server", key=wire.LONG))
         if client.finished:
             del self.context.state.config_records[_STATE][lane]
         else:

@@ -1,0 +1,1 @@
+"""Hospitals fit one model of how often people see a doctor."""

@@ -1,0 +1,1 @@
+"""A bank and a partner model defaults on the columns of both."""

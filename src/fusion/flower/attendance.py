@@ -1,0 +1,187 @@
+"""A party's side of a session: what its ClientApp does with a message of `introduce`."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from flwr.app import ConfigRecord, Context, Message, RecordDict
+
+from fusion.channel import Channel, Party
+from fusion.errors import FusionError, InputError, PeerError, TransportError
+from fusion.flower import wire
+from fusion.flower.descriptor import Descriptor, Job, Scalar, Visit, decode, folder_of_sessions
+from fusion.flower.worker import PATIENCE, receive, send
+
+__all__ = ["Role", "attend"]
+
+Role = Callable[[Channel, Mapping[str, Scalar], Mapping[str, Any]], Mapping[str, Scalar] | None]
+
+_START = 60.0  # seconds for a Python to start
+_KEPT = 7 * 86400.0  # seconds that the trace of a session stays
+_log = logging.getLogger(__name__)
+
+
+def attend(
+    message: Message, context: Context, roles: Mapping[str, Role], *, node: Mapping[str, Any] | None = None
+) -> Message:
+    """Answer a message of `find_parties` or `introduce`: take part in a session with another party.
+
+    Parameters
+    ----------
+    message, context
+        As the ClientApp's query function got them.
+    roles : mapping of str to function
+        What this party takes part in, by the operation's name: functions at the top of a module, called as
+        ``role(peer, parameters, node)`` with a `fusion.channel.Channel`, what the server said, and ``node``. What a
+        role returns goes **to the server, in clear**: a few names with single numbers, texts or truth values.
+    node : mapping, optional
+        This party's own settings, ``context.node_config`` unless given. ``fusion-party`` names its file: who it is
+        and whose keys it accepts. Nothing that the server says changes these.
+
+    Returns
+    -------
+    Message
+        The reply. It tells the server the class of an error, never its text.
+
+    Notes
+    -----
+    A ClientApp ends after each message, so the role runs in a process of its own, which the first message of a session
+    starts and the later ones visit; a message may be lost or come twice. The process ends after its outcome has been
+    fetched, or ten minutes after the last message. It writes to a log beside its socket, in ``$XDG_RUNTIME_DIR``
+    or the folder of temporary files, where only this user may look.
+
+    **The server chooses when a role runs, how often, and with which parameters**: a role treats these as a stranger's
+    wish, and what must not be asked is refused there. Whoever provides the app provides this code.
+    """
+    settings = dict(context.node_config if node is None else node)
+    try:
+        party = Party.load(str(settings["fusion-party"]))
+        record = message.content.config_records.get(wire.RECORD, ConfigRecord())
+        if record.get("step") == "who":
+            wire.config_of(message, {"step": str}, "the server")
+            return Message(RecordDict({wire.RECORD: wire.config(party=party.name)}), reply_to=message)
+        found = wire.config_of(message, {"step": str, "descriptor": bytes}, "the server")
+        if found["step"] != "visit":
+            raise PeerError("the server asks for a step that this version does not know; use the same release at both")
+        descriptor: Descriptor = decode(found["descriptor"], Descriptor)
+        descriptor.peer_of(party.name)
+        role = roles.get(descriptor.operation)
+        if role is None:
+            raise InputError(
+                f"no role here for the operation {descriptor.operation!r}; add it to the ClientApp's roles"
+            )
+        binding = descriptor.binding(context.run_id)
+        job = Job(descriptor, binding, str(settings["fusion-party"]), _name(role), settings, list(sys.path), "")
+        answer = _visit(job, party.name, wire.vector_of(message, "packet", "the server", key="packet"))
+    except KeyError:
+        answer = _refusal(InputError('this node names no party; start its SuperNode with fusion-party="FILE.toml"'))
+    except FusionError as error:
+        answer = _refusal(error)
+    if answer.text:
+        _log.warning("%s", answer.text)
+    return Message(
+        RecordDict(
+            {
+                wire.RECORD: wire.config(state=answer.state, error=answer.error, field=answer.field),
+                "result": ConfigRecord(dict(answer.result)),
+                "packet": wire.vector(answer.packet, "packet"),
+            }
+        ),
+        reply_to=message,
+    )
+
+
+def _refusal(error: FusionError) -> Visit:
+    return Visit(state="failed", error=type(error).__name__, field=getattr(error, "field", ""), text=str(error))
+
+
+def _name(role: Role) -> str:
+    module, name = getattr(role, "__module__", ""), getattr(role, "__qualname__", "<")
+    if module in ("", "__main__") or "<" in name or "." in name:
+        raise InputError("a role is a function at the top of a module, as another process must find it by name")
+    return f"{module}:{name}"
+
+
+def _visit(job: Job, party: str, packet: bytes) -> Visit:
+    folder = folder_of_sessions()
+    # two parties of a simulation share a folder
+    stem = folder / hashlib.sha256(f"{job.binding}/{party}".encode()).hexdigest()[:16]
+    with _connected(msgspec.structs.replace(job, socket=str(stem.with_suffix(".sock"))), stem) as sock:
+        sock.settimeout(PATIENCE + 15.0)
+        try:
+            send(sock, Visit(job.binding, packet))
+            return receive(sock)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise TransportError(
+                f"the session's process does not answer ({reason}); its log is {stem.with_suffix('.log')}"
+            ) from None
+
+
+@contextlib.contextmanager
+def _connected(job: Job, stem: Path) -> Iterator[socket.socket]:
+    """A connection to the session's process; started once, by whichever message comes first."""
+    trace = stem.with_suffix(".session")
+    with socket.socket(socket.AF_UNIX) as sock:
+        with stem.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not trace.exists():
+                _forget(stem.parent)
+                trace.touch()
+                _start(job, stem.with_suffix(".log"))
+            try:
+                sock.connect(job.socket)
+            except OSError:
+                raise TransportError(
+                    "the process of this session has ended; introduce the parties again, in a new session"
+                    f" (its log: {stem.with_suffix('.log')})"
+                ) from None
+        yield sock
+
+
+def _start(job: Job, log: Path) -> None:
+    if len(os.fsencode(job.socket)) > 100:
+        raise InputError("the folder of sessions has too long a name for sockets; set XDG_RUNTIME_DIR to a shorter one")
+    try:
+        job_bytes = msgspec.msgpack.encode(job)
+    except TypeError:
+        raise InputError("the node's settings can only be numbers, texts and truth values") from None
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        # nothing of the job stands in the arguments, which everybody on the machine can read
+        done = subprocess.run(
+            [sys.executable, "-m", "fusion.flower.worker"],
+            input=job_bytes,
+            stdout=descriptor,
+            stderr=descriptor,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            start_new_session=True,
+            timeout=_START,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise TransportError(f"the process of this session did not start within {_START:g} s") from None
+    finally:
+        os.close(descriptor)
+    if done.returncode:
+        raise TransportError(f"the process of this session did not start; its log is {log}")
+
+
+def _forget(folder: Path) -> None:
+    """Remove what is left of sessions long past."""
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _KEPT:
+                path.unlink()
