@@ -135,7 +135,9 @@ def test_noise_of_the_clients(federation: Federation) -> None:
         return Message(RecordDict({"arrays": message.content["arrays"]}), reply_to=message)
 
     start = ArrayRecord({"w": Array(np.zeros(2000))})
-    found = run(federation.grid(made), HomomorphicFedAvg(terms, federation.clients), rounds=1, arrays=start)
+    strategy = HomomorphicFedAvg(terms, federation.clients)
+    found = run(federation.grid(made), strategy, rounds=1, arrays=start)
+    assert strategy.epsilon_spent == pytest.approx(20.0, rel=1e-3)
     # Laplace noise of scale 1/20 on the sum of four, by more shares than it needs
     assert 1 / 20 < np.abs(found.arrays["w"].numpy() * 4).mean() < 3 / 20
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAvg
 from statsmodels.datasets import randhie
 
-from fusion.flower import InProcessGrid, SecureFedAvg, SecureMod, Terms
+from fusion.flower import HomomorphicFedAvg, HomomorphicMod, InProcessGrid, SecureFedAvg, SecureMod, Terms
 from fusion.learning import metrics
 from tests.flower.federation import Federation, run
 
@@ -37,8 +38,8 @@ def part(site: int, *, test: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return x, rows["mdvis"].to_numpy(float), rows["time"].to_numpy(float)
 
 
-def made(terms: Terms | None) -> ClientApp:
-    app = ClientApp(mods=[] if terms is None else [SecureMod(terms)])
+def made(terms: Terms | None, mod: type[SecureMod] = SecureMod) -> ClientApp:
+    app = ClientApp(mods=[] if terms is None else [mod(terms)])
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
@@ -64,12 +65,16 @@ def judged(arrays: ArrayRecord) -> tuple[float, float]:
     return d2, metrics.gini(y, predicted, exposure=exposure)
 
 
-def test_the_figures_of_the_model_are_those_of_plain_averaging(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("strategy", "mod"), [(SecureFedAvg, SecureMod), (HomomorphicFedAvg, HomomorphicMod)])
+def test_the_figures_of_the_model_are_those_of_plain_averaging(
+    tmp_path: Path, strategy: type[SecureFedAvg], mod: type[SecureMod]
+) -> None:
     start = ArrayRecord({"weights": Array(np.zeros(1 + len(COLUMNS), np.float32))})
     plain = FedAvg(fraction_evaluate=0.0, min_train_nodes=6, min_available_nodes=6)
     clear = run(InProcessGrid(made(None), 6), plain, rounds=TRAINING, arrays=start)
     federation = Federation.make(tmp_path, SITES)
-    secure = run(federation.grid(made(TERMS)), SecureFedAvg(TERMS, federation.clients), rounds=TRAINING, arrays=start)
+    grid = federation.grid(made(TERMS, mod))
+    secure = run(grid, strategy(TERMS, federation.clients), rounds=TRAINING, arrays=start)
     ours, theirs = judged(secure.arrays), judged(clear.arrays)
     assert [round(each, 3) for each in ours] == [round(each, 3) for each in theirs]
     assert ours[0] > 0.06

@@ -45,9 +45,10 @@ def test_streams_equal_the_twin(kernel):
         assert errors[row].tolist() == twin.error(twin.words(KEY, row, 0), 4096)
 
 
-@pytest.mark.parametrize("bits", [1, 2, 63, 64, 65, 127, 128, 150, 199, 256])
-def test_flooding_equals_the_twin(bits, kernel):
-    ring = ntt.ring(4096, PRIMES[:2])
+@pytest.mark.parametrize("primes", [PRIMES[:2], (40961, 65537)])
+@pytest.mark.parametrize("bits", [1, 2, 16, 17, 48, 49, 63, 64, 65, 95, 96, 97, 127, 128, 150, 199, 256])
+def test_flooding_equals_the_twin(bits, primes, kernel):
+    ring = ntt.ring(4096, primes)
     before = np.concatenate([residues(ring, [-1, 0, 1] * 1365), residues(ring, [7])])
     after = before.copy()
     rlwe.flood(ring, after, KEY, bits)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from logging import INFO
 
 import msgspec
 from flwr.app import Message, MessageType, RecordDict
 from flwr.serverapp import Grid
-from flwr.supercore import log
 
 from fusion.aggregation.joint import Parameters, Server
 from fusion.aggregation.joint.agreed import to_sign
@@ -57,13 +55,7 @@ class HomomorphicFedAvg(SecureFedAvg):
     Decentralized Data" (AISTATS 2017).
     """
 
-    def summary(self) -> None:
-        """Log what was agreed."""
-        terms = self.terms
-        log(INFO, "\t├──> Clients: %d, all of whom each sum needs to be opened", len(self.clients))
-        log(INFO, "\t└──> Encrypted: updates up to %g, weights up to %s", terms.largest, terms.max_examples)
-
-    def _check(self) -> Parameters:
+    def _choose(self) -> Parameters:
         return joint_parameters(self.terms, list(self.clients), lane=MessageType.TRAIN, values=1, rounds=1, about=b"")
 
     def _begin(self, grid: Grid, rounds: int, timeout: float) -> Run:
@@ -109,6 +101,8 @@ class _JointRun(Run):
             )
             for lane in self._terms.lanes
         }
+        for lane in self._terms.lanes:
+            self._terms.plan(self._parameters(lane))  # more noise than the sums hold is refused before anybody is asked
         asked = wire.config(
             step="commit",
             terms=self._terms.encoded(),
@@ -140,6 +134,7 @@ class _JointRun(Run):
     def invite(self, lane: str, number: int, content: RecordDict) -> list[Message]:
         """The messages that ask for the updates of a round."""
         asked = wire.config(step="update", round=number - 1)
+        self._begun = max(self._begun, number)
         return [
             Message(
                 RecordDict({**content, wire.RECORD: asked}),
@@ -191,10 +186,10 @@ class _JointRun(Run):
             lambda name, message: current.add_part(name, wire.vector_of(message, "part", name)),
         )
         total = self._enough(current.total)
-        plan = self._terms.plan(server.parameters)
-        if plan.amount is not None and plan.amount.noise.by == "server":
-            total += plan.amount.share(total.size)
-        return updates.decoded(self._terms, plan, lane, len(included), total), included
+        return self._mean(lane, included, total), included
+
+    def _parameters(self, lane: str) -> Parameters:
+        return self._sums[lane].parameters
 
     def _introduce(self, node: int, found: Mapping[str, bytes]) -> None:
         """Take a node for the client whose identity has signed its commitments."""

@@ -24,7 +24,6 @@ from fusion.flower.terms import Terms
 
 __all__ = ["HomomorphicMod"]
 
-_STATE = "fusion.homomorphic"
 _ANNOUNCED = {"step": str, "terms": bytes, "clients": bytes, "rounds": int, "values": int, "layout": bytes}
 
 
@@ -46,7 +45,7 @@ class HomomorphicMod(SecureMod):
         record = message.content.config_records.get(wire.RECORD)
         if record is None:
             raise PeerError(f"the server asks this app to {lane} and reply in clear; it runs another strategy")
-        seat = _Seat(self.terms, self.member(context), context)
+        seat = _Seat(self.terms, self.member(context), context, message.metadata.run_id)
         step = record.get("step")
 
         def asked(**fields: type) -> dict[str, Any]:
@@ -98,17 +97,23 @@ class _Seat:
     terms: Terms
     member: Member
     context: Context
+    run: int
+
+    @property
+    def _state(self) -> str:
+        # runs of one series share a context
+        return f"fusion.homomorphic.{self.run}"
 
     def commit(self, found: dict[str, Any]) -> ConfigRecord:
         """Commit to a share of the key of every lane; once a run."""
         self.terms.check(found["terms"])
         if found["clients"] != msgspec.msgpack.encode(dict(self.member.clients)):
             raise MismatchError("the file of clients", sorted(self.member.clients), "another one")
-        if _STATE in self.context.state:
+        if self._state in self.context.state:
             raise PeerError("the server asks for the keys of this run a second time; begin a new run")
         if len(found["layout"]) != 32 or found["values"] < 0:
             raise PeerError("the server announced a model that is none; use the same release at both")
-        about = found["layout"] + self.context.run_id.to_bytes(8, "little")
+        about = found["layout"] + self.run.to_bytes(8, "little")
         kept: dict[str, Any] = {"layout": found["layout"]}
         said = {}
         for lane in self.terms.lanes:
@@ -124,7 +129,7 @@ class _Seat:
             client = Client(own.name, parameters, self.member.clients, own.sign, self._rounds())
             kept[lane] = client.state()
             said[lane] = client.commit()
-        self.context.state[_STATE] = ConfigRecord(kept)
+        self.context.state[self._state] = ConfigRecord(kept)
         return wire.config(**said)
 
     def contribute(self, found: dict[str, Any]) -> ConfigRecord:
@@ -156,7 +161,7 @@ class _Seat:
         client = self.client(lane)
         part = client.open(wire.vector_of(message, "evidence", "the server", key=wire.LONG))
         if client.finished:
-            del self.context.state.config_records[_STATE][lane]
+            del self.context.state.config_records[self._state][lane]
         else:
             self.keep(lane, client)
         return wire.vector(part, "part")
@@ -164,12 +169,12 @@ class _Seat:
     def check_layout(self, message: Message) -> None:
         """Whether the model that came is the one that was announced."""
         layout = updates.Layout.of(wire.only_arrays(message.content, "the server"), "the server")
-        if layout.digest != self.context.state.config_records[_STATE]["layout"]:
+        if layout.digest != self.context.state.config_records[self._state]["layout"]:
             raise PeerError("the server sent a model of other arrays than it announced; begin a new run")
 
     def client(self, lane: str) -> Client:
         """The client of a lane as its last message left it."""
-        state = self.context.state.config_records.get(_STATE, ConfigRecord()).get(lane)
+        state = self.context.state.config_records.get(self._state, ConfigRecord()).get(lane)
         if not isinstance(state, bytes):
             raise PeerError("this client has no key for this step; it takes part again from the next run on")
         member = self.member
@@ -177,7 +182,7 @@ class _Seat:
 
     def keep(self, lane: str, client: Client) -> None:
         """What the next message needs."""
-        self.context.state.config_records[_STATE][lane] = client.state()
+        self.context.state.config_records[self._state][lane] = client.state()
 
     def _rounds(self) -> Rounds:
         return Rounds(self.member.memory)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from logging import INFO, WARNING
 from typing import Any, TypeVar
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 from flwr.supercore import log
 
-from fusion.aggregation.masked import Server
+from fusion.aggregation import joint
+from fusion.aggregation.masked import Parameters, Server
 from fusion.aggregation.masked.agreed import check_keys, keys_to_sign, verify
 from fusion.errors import FusionError, InputError, PeerError, TransportError
 from fusion.flower import updates, wire
@@ -90,7 +93,8 @@ class SecureFedAvg(Strategy):
         self._run: Run | None = None
         self._plan: tuple[int, float] | None = None
         self._arrays = ArrayRecord()
-        self._chosen = self._check()
+        # what does not protect is refused before anything runs
+        self._chosen = self._choose()
 
     @property
     def epsilon_spent(self) -> float:
@@ -169,8 +173,8 @@ class SecureFedAvg(Strategy):
             return None
         return updates.metric_record(self._opened(MessageType.EVALUATE, server_round, replies)[0])
 
-    def _check(self) -> Any:
-        """What was agreed; what does not protect is refused before anything runs."""
+    def _choose(self) -> Parameters | joint.Parameters:
+        """The sums of a model without values."""
         return self.terms.parameters(list(self.clients), lane=MessageType.TRAIN, values=0, rounds=1, about=b"")
 
     def _begin(self, grid: Grid, rounds: int, timeout: float) -> Run:
@@ -206,7 +210,7 @@ class Run:
         """The epsilon of the rounds that have begun."""
         if not self._begun:
             return 0.0
-        amount = self._terms.plan(self._servers[MessageType.TRAIN].parameters).amount
+        amount = self._terms.plan(self._parameters(MessageType.TRAIN)).amount
         return math.inf if amount is None else amount.spent(self._begun)
 
     def meet(self, layout: updates.Layout, wait: float) -> None:
@@ -278,7 +282,14 @@ class Run:
                 name = self._nodes[message.metadata.src_node_id]
                 current.add_answer(name, wire.config_of(message, {"answer": bytes}, name)["answer"])
         total = self._enough(current.total)
-        plan = self._terms.plan(server.parameters)
+        return self._mean(lane, included, total), included
+
+    def _parameters(self, lane: str) -> Parameters | joint.Parameters:
+        return self._servers[lane].parameters
+
+    def _mean(self, lane: str, included: Sequence[str], total: npt.NDArray[np.int64]) -> updates.Mean:
+        """What a sum says, with the server's noise."""
+        plan = self._terms.plan(self._parameters(lane))
         if plan.amount is not None and plan.amount.noise.by == "server":
             total += plan.amount.share(total.size)
         mean = updates.decoded(self._terms, plan, lane, len(included), total)
@@ -286,7 +297,7 @@ class Run:
         off = 0.5 * len(included) * (self._terms.max_examples or 1) / mean.weight / plan.steps
         if off > _COARSE:
             log(WARNING, "averages are good to %.1g of their bounds only; state a smaller max_examples", off)
-        return mean, included
+        return mean
 
     def _introduce(self, node: int, found: dict[str, Any]) -> None:
         """Take a node for the client whose identity has signed its keys."""
