@@ -18,7 +18,7 @@ import pytest
 from flwr.app import Context, Message
 
 from fusion.channel import Identity
-from fusion.errors import InputError, TransportError
+from fusion.errors import InputError, PeerError, TransportError
 from fusion.flower import InProcessGrid, attend, find_parties, introduce, wire, worker
 from fusion.flower.descriptor import Descriptor, Job, Visit, folder_of_sessions
 
@@ -119,7 +119,10 @@ def test_two_parties_meet(federation: Federation, via: Any, sessions: Path) -> N
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_messages_and_replies_get_lost(federation: Federation, seed: int, tmp_path: Path) -> None:
+def test_messages_and_replies_get_lost(
+    federation: Federation, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fusion.flower.introduction._TRIES", 30)
     dice = random.Random(seed)
     federation.lose = lambda: dice.random() < 0.15
     found = introduce(federation, {"bank": 1, "partner": 2}, "match", {"count": 400})
@@ -147,6 +150,40 @@ def test_a_process_that_dies_ends_the_session(federation: Federation) -> None:
 def test_an_operation_without_a_role(federation: Federation) -> None:
     with pytest.raises(TransportError, match="bank with InputError"):
         introduce(federation, {"bank": 1, "partner": 2}, "steal")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"operation": "two words"}, {"parameters": {"x": "y" * 300}}, {"parameters": {"x": [1]}}, {"via": "post"}],
+    ids=["operation", "long text", "list", "via"],
+)
+def test_what_the_parties_would_not_take(federation: Federation, wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="operation and parameters"):
+        introduce(federation, {"bank": 1, "partner": 2}, **{"operation": "match"} | wrong)
+    assert not federation.seen
+
+
+def test_a_node_without_a_party(federation: Federation) -> None:
+    del federation.contexts[1].node_config["fusion-party"]
+    with pytest.raises(TransportError, match="bank with InputError"):
+        introduce(federation, {"bank": 1, "partner": 2}, "match", {"count": 10})
+
+
+def test_a_strangers_exception_stays_at_the_node(federation: Federation, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("canary")
+
+    monkeypatch.setattr("fusion.flower.attendance._visit", fail)
+    with pytest.raises(TransportError, match="bank with Exception") as raised:
+        introduce(federation, {"bank": 1, "partner": 2}, "match", {"count": 10})
+    assert "canary" not in str(raised.value)
+    assert not any(b"canary" in each for each in federation.seen)
+
+
+def test_a_node_that_replies_nonsense(federation: Federation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fusion.flower.attendance._visit", lambda *_: Visit(state="dancing"))  # type: ignore[arg-type]
+    with pytest.raises(PeerError, match="replied what it may not"):
+        introduce(federation, {"bank": 1, "partner": 2}, "match", {"count": 10})
 
 
 def test_a_party_that_nobody_is(federation: Federation) -> None:

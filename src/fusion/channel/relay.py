@@ -2,7 +2,7 @@
 
 Each party has a courier, a function that takes a packet away and comes back with one from the peer, or with nothing.
 Inside the packets runs the TLS of `fusion.channel.tls`, between the same pinned keys: whoever carries them learns
-sizes and times, and can only delay. What it changes, repeats or makes up is refused by TLS or by the packet's header.
+sizes and times, and can delay or stop. What it changes, repeats or makes up, TLS or the packet's header refuses.
 
 A journey may take seconds, so few are made: a packet leaves when this side can do nothing but wait for the other, or
 is full. Both announcements travel with the handshake's last words. An intersection by Diffie-Hellman takes seven

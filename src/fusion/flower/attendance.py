@@ -67,6 +67,8 @@ def attend(
     """
     settings = dict(context.node_config if node is None else node)
     try:
+        if "fusion-party" not in settings:
+            raise InputError('this node names no party; start its SuperNode with fusion-party="FILE.toml"')
         party = Party.load(str(settings["fusion-party"]))
         record = message.content.config_records.get(wire.RECORD, ConfigRecord())
         if record.get("step") == "who":
@@ -85,10 +87,12 @@ def attend(
         binding = descriptor.binding(context.run_id)
         job = Job(descriptor, binding, str(settings["fusion-party"]), _name(role), settings, list(sys.path), "")
         answer = _visit(job, party.name, wire.vector_of(message, "packet", "the server", key="packet"))
-    except KeyError:
-        answer = _refusal(InputError('this node names no party; start its SuperNode with fusion-party="FILE.toml"'))
     except FusionError as error:
         answer = _refusal(error)
+    except Exception:
+        # a stranger's exception may quote data, and Flower would send its text to the server
+        _log.exception("the session could not be reached")
+        answer = Visit(state="failed", error="Exception")
     if answer.text:
         _log.warning("%s", answer.text)
     return Message(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
 from flwr.app import Message, MessageType, RecordDict
 from flwr.serverapp import Grid
 
+from fusion.channel.messages import printable
 from fusion.errors import InputError, PeerError, TransportError
 from fusion.flower import wire
 from fusion.flower.descriptor import Descriptor, Scalar
@@ -48,7 +51,7 @@ def find_parties(
             if reply.has_content() and "party" in reply.content.config_records.get(wire.RECORD, {}):
                 name = wire.config_of(reply, {"party": str}, "a node")["party"]
                 if found.setdefault(name, reply.metadata.src_node_id) != reply.metadata.src_node_id:
-                    raise PeerError(f"two nodes say that they are {name!r}; give each SuperNode its own party file")
+                    raise PeerError(f"two nodes say that they are {name[:64]!r}; give each its own party file")
         if missing := [name for name in names if name not in found]:
             if time.monotonic() > expires:
                 raise TransportError(
@@ -129,9 +132,7 @@ def introduce(
         raise InputError("a session has two parties; give two names and their nodes")
     a, b = both = [_Party(name, node) for name, node in parties.items()]
     names = (a.name, b.name)
-    descriptor = Descriptor(1, secrets.token_hex(16), operation, via, names, dict(parameters or {}))
-    # as strict here as there
-    words = descriptor.encoded()
+    words = _words(Descriptor(1, secrets.token_hex(16), operation, via, names, dict(parameters or {})))
     expires = time.monotonic() + timeout
     grace = _GRACE
     while not (a.over and b.over):
@@ -147,6 +148,18 @@ def introduce(
     if failed:
         raise TransportError(f"{operation!r} failed: {', '.join(failed)}; why stands in the log of that node")
     return {one.name: one.result for one in both}
+
+
+def _words(descriptor: Descriptor) -> bytes:
+    """The descriptor's bytes, if they are such as the parties take."""
+    with contextlib.suppress(TypeError, msgspec.MsgspecError):
+        words = descriptor.encoded()
+        msgspec.msgpack.decode(words, type=Descriptor)
+        return words
+    raise InputError(
+        "operation and parameters have names of at most 64 characters without spaces, and the parameters, 64 at most, "
+        'are numbers, truth values or texts of at most 256; via= is "relay" or "tls"'
+    )
 
 
 def _visit(grid: Grid, turn: list[_Party], words: bytes, a: _Party, b: _Party, message_type: str) -> None:
@@ -178,9 +191,11 @@ def _visit(grid: Grid, turn: list[_Party], words: bytes, a: _Party, b: _Party, m
         other = b if one is a else a
         if packet := wire.vector_of(reply, "packet", one.name, key="packet"):
             other.mail = packet
+        if said["state"] not in ("waiting", "busy", "done", "failed"):
+            raise PeerError(f"{one.name} replied what it may not; use the same release at both")
         if not one.over:
             one.state = said["state"]
-            one.error = said["error"] + (f" ({said['field']})" if said["field"] else "")
+            one.error = printable(said["error"][:64] + (f" ({said['field'][:64]})" if said["field"] else ""))
             one.result = dict(reply.content.config_records.get("result", {}))  # type: ignore[arg-type]
 
 
