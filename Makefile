@@ -31,7 +31,7 @@ docs: dev-environment
 	@echo 'The documentation is in site/index.html'
 
 examples-environment:
-	@tools/environment examples
+	@tools/environment examples,report
 
 dev-environment:
 	@tools/environment dev

@@ -31,9 +31,10 @@ BUREAU = [
     "housing",
     "present_employment_since",
     "age_in_years",
+    "job",
 ]
 # AUC and KS of scikit-learn on the rows that are not trained on: the bank's columns alone, and all columns
-ALONE, POOLED = (0.756, 0.366), (0.770, 0.466)
+ALONE, POOLED = (0.755, 0.366), (0.767, 0.461)
 
 
 def german() -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:

@@ -151,6 +151,21 @@ def test_everything_stays_on_the_page():
             assert 0 <= float(text.get("y")) <= float(drawn(chart).get("viewBox").split()[3])
 
 
+def test_long_names_are_slanted_whole_and_short_ones_thinned():
+    places = ["Champion", "Cambridge", "Suffolk", "Norfolk", "Lincolnshire", "North Yorkshire", "Northumberland"]
+    chart = charts.bars("t", pd.DataFrame({"a": range(7)}, index=places), x="cells")
+    labels = [text for text in drawn(chart).iter(f"{SVG}text") if text.text in places]
+    assert [label.text for label in labels] == places
+    assert all(label.get("transform").startswith("rotate(-30 ") for label in labels)
+    assert float(drawn(chart).get("viewBox").split()[3]) > HEIGHT
+    years = [str(year) for year in range(1982, 2019)]
+    chart = charts.bars("t", pd.DataFrame({"a": range(37)}, index=years))
+    labels = [text for text in drawn(chart).iter(f"{SVG}text") if text.text in years]
+    assert 10 < len(labels) < 20
+    assert all(label.get("transform") is None for label in labels)
+    assert drawn(chart).get("viewBox") == f"0 0 {WIDTH} {HEIGHT}"
+
+
 def test_constant_empty_and_missing_values_are_drawn():
     one = pd.Series([5.0], index=[1.0])
     assert "polyline" in charts.lines("t", {"a": one}).svg
@@ -160,6 +175,14 @@ def test_constant_empty_and_missing_values_are_drawn():
     ]
     assert charts.heat("t", pd.DataFrame([[0.0, np.nan]], columns=["a", "b"])).svg
     assert charts.bars("t", pd.DataFrame({"a": [np.nan]})).svg
+
+
+def test_numbers_of_curves_with_their_own_x_stand_side_by_side():
+    curves = {"a": pd.Series([0.0, 1.0], index=[0, 1]), "b": pd.Series([0.0, 2.0, 3.0], index=[0, 1, 2])}
+    frame = charts.lines("t", curves, x="share").table.frame
+    assert list(frame.columns) == ["share (a)", "a", "share (b)", "b"]
+    assert frame["a"].isna().tolist() == [False, False, True]
+    assert frame["share (b)"].tolist() == [0, 1, 2]
 
 
 def test_whiskers_reach_from_end_to_end():

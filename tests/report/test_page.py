@@ -136,6 +136,22 @@ def test_tables_write_numbers_as_they_are_told():
     assert Table("", frame.set_index("who")).header()[0] == ("who", False)
 
 
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([0.123456, 0.5], ["0.1235", "0.5000"]),
+        ([1.5, 2.25, -3], ["1.500", "2.250", "-3.000"]),
+        ([123.456, 1000.4], ["123", "1,000"]),
+        ([0.0, 12.5], ["0.00", "12.50"]),
+        ([2.0, 3.1e-5], ["2", "3.1e-05"]),
+        ([np.nan, np.inf, 0.0], ["", "inf", "0"]),
+    ],
+)
+def test_a_column_has_the_decimals_that_its_numbers_need(values, texts):
+    rows = Table("", pd.DataFrame({"a": values})).rows()
+    assert [row[0] for row in rows] == [(text, True) for text in texts]
+
+
 def test_a_file_is_whole_private_and_replaced_at_once(tmp_path, monkeypatch):
     path = tmp_path / "page.html"
     report.write(a_page("first"), path)

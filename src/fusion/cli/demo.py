@@ -180,7 +180,7 @@ def _show(
     if "report" in answer:
         screen.print(Text(f"The report is in {answer['report']}"))
     else:
-        screen.print(f"For a page with charts, add --report {answer['scenario']}.html")
+        screen.print(f"For a page with charts: fusion demo {answer['scenario']} --report FILE.html")
     verdict = Text("yes", "bold green") if answer["agrees_with_cleartext"] else Text("no", "bold red")
     words = "\nAgrees with its cleartext twin, one process that sees all tables: "
     screen.print(Text.assemble(words, verdict))

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from fusion.learning import metrics
+from fusion.learning import cutoffs, metrics, points
 from fusion.learning.alignment import AlignmentWarning
 from fusion.learning.glm import VerticalGLM
 from fusion.learning.logistic import RangeWarning, VerticalLogistic
 from fusion.learning.objective import ConvergenceWarning
 
-__all__ = ["AlignmentWarning", "ConvergenceWarning", "RangeWarning", "VerticalGLM", "VerticalLogistic", "metrics"]
+__all__ = [
+    "AlignmentWarning",
+    "ConvergenceWarning",
+    "RangeWarning",
+    "VerticalGLM",
+    "VerticalLogistic",
+    "cutoffs",
+    "metrics",
+    "points",
+]

@@ -333,13 +333,16 @@ def _plane(
 
 
 def _behind(drawn: Mapping[str, pd.Series], x: str) -> Table:
-    """The numbers of several series: side by side where their x agree, else one below the other."""
+    """The numbers of several series side by side, each beside its own x unless all have the same."""
     parts = list(drawn.values())
     if all(part.index.equals(parts[0].index) for part in parts):
         frame = pd.DataFrame({name: part.to_numpy() for name, part in drawn.items()}, index=parts[0].index)
         return Table("", frame.rename_axis(x), collapsed=True)
-    rows = [pd.DataFrame({"series": name, x or "x": s.index, "value": s.to_numpy()}) for name, s in drawn.items()]
-    return Table("", pd.concat(rows, ignore_index=True), collapsed=True)
+    columns: dict[str, pd.Series] = {}
+    for name, part in drawn.items():
+        columns[f"{x or 'x'} ({name})"] = pd.Series(part.index.to_numpy())
+        columns[name] = pd.Series(part.to_numpy())
+    return Table("", pd.DataFrame(columns), collapsed=True)
 
 
 def _colour(i: int) -> str:

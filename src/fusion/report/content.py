@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import numpy as np
 import pandas as pd
 
 from fusion.errors import InputError
@@ -52,7 +54,8 @@ class Table:
     caption : str
         How to read it.
     formats : mapping of str to str
-        For columns of numbers: how `format` writes them, such as ``",.0f"``. Other numbers get four digits.
+        For columns of numbers: how `format` writes them, such as ``",.0f"``. Others get as many decimals as give the
+        column's largest number four digits, or four digits each where that would hide the small ones.
     collapsed : bool
         Shown on request only.
     """
@@ -83,13 +86,23 @@ class Table:
         if not _is_numeric(column):
             words = column.map({True: "yes", False: "no"}) if pd.api.types.is_bool_dtype(column) else column
             return [("" if missing else str(word), False) for word, missing in zip(words, column.isna(), strict=True)]
-        whole = pd.api.types.is_integer_dtype(column)
-        style = self.formats.get(name, "," if whole else ",.4g")
+        style = self.formats.get(name) or _style(column)
         return [("" if pd.isna(value) else format(value, style), True) for value in column]
 
 
 def _is_numeric(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _style(column: pd.Series) -> str:
+    if pd.api.types.is_integer_dtype(column):
+        return ","
+    sizes = np.abs(column.to_numpy(dtype=float, na_value=np.nan))
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+    if not len(sizes):
+        return ",.4g"
+    decimals = max(3 - math.floor(math.log10(sizes.max())), 0)
+    return f",.{decimals}f" if sizes.min() >= 10.0**-decimals else ",.4g"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,6 +33,8 @@ DASHES = ("", "7 4", "2 3", "9 3 2 3", "12 5", "4 2")
 
 _INK, _MUTED, _GRID = "#1d2733", "#56626f", "#dfe4e9"
 _FONT = 13.0
+_SHORT, _LONGEST = 36.0, 130.0  # of labels: years are rather left out than slanted
+_SIN, _COS = 0.5, 0.866  # of 30 degrees
 
 
 class Drawn(str):
@@ -202,27 +204,32 @@ class Canvas:
         self.base(name)
 
     def categories(self, names: Sequence[str], name: str) -> list[float]:
-        """Names below the plot, thinned or slanted where they would touch; returns their middles."""
+        """Names below the plot; where they would touch, short ones are thinned and long ones slanted. Returns their
+        middles."""
         width = (self.right - self.left) / max(len(names), 1)
         middles = [self.left + width * (i + 0.5) for i in range(len(names))]
         widest = max((text_width(text, 12) for text in names), default=0.0)
-        every = 1
-        shown = list(names)
-        if widest + 6 > width:
-            if len(names) > 12:
-                every = math.ceil((widest + 8) / width)
-            else:
-                shown = [_shortened(text, width - 4) for text in names]
-        for i, (middle, text) in enumerate(zip(middles, shown, strict=True)):
-            if i % every == 0:
+        deeper = 0.0
+        if widest + 6 > width and widest > _SHORT:
+            every = math.ceil(26 / width)  # lines of text stand half of that apart
+            room = min(_LONGEST, (middles[0] - 4) / _COS)  # the first one ends above the left edge
+            shown = [_shortened(text, room) for text in names]
+            for middle, text in list(zip(middles, shown, strict=True))[::every]:
+                x, y = middle + 5, self.bottom + 14
+                self.label(text, x, y, anchor="end", transform=f"rotate(-30 {x:.1f} {y:.1f})")
+            deeper = max(text_width(text, 12) for text in shown) * _SIN - 4
+        else:
+            every = math.ceil((widest + 8) / width) if widest + 6 > width else 1
+            for middle, text in list(zip(middles, names, strict=True))[::every]:
                 self.label(text, middle, self.bottom + 18, anchor="middle")
-        self.base(name)
+        self.height += deeper
+        self.base(name, deeper)
         return middles
 
-    def base(self, name: str) -> None:
+    def base(self, name: str, deeper: float = 0.0) -> None:
         """The line at the bottom, and what runs along it."""
         self.rule(self.left, self.bottom, self.right, self.bottom, _MUTED)
-        self.label(name, (self.left + self.right) / 2, self.bottom + 40, anchor="middle", fill=_INK)
+        self.label(name, (self.left + self.right) / 2, self.bottom + 40 + deeper, anchor="middle", fill=_INK)
 
     def legend(self, entries: Sequence[tuple[Drawn, str]]) -> None:
         """Samples and names in one row at the top right, in as many rows as they need; call it before the axes.

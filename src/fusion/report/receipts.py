@@ -52,26 +52,25 @@ def learned(steps: Mapping[str, Sequence[Step]]) -> Section:
 
 
 def traffic(steps: Mapping[str, Sequence[Step]]) -> Section:
-    """Sizes, bytes and time of every operation, whoever took part in it, once."""
-    rows = []
-    for runs in _sessions(steps):
-        one = runs[0][1]
-        rows.append(
-            {
-                "step": one.name,
-                "operation": one.receipt.operation,
-                **{f"rows of {party}": one.receipt.sizes.get(party) for party in steps},
-                **{f"bytes from {party}": step.receipt.bytes_sent for party, step in runs},
-                "seconds": max(step.receipt.seconds for _, step in runs),
-                "CPU seconds of both": sum(step.receipt.cpu_seconds for _, step in runs),
-            }
-        )
-    counted = [f"{what} {party}" for what in ("rows of", "bytes from") for party in steps]
-    columns = ["step", "operation", *counted, "seconds", "CPU seconds of both"]
-    frame = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(counted, "Int64"))
+    """Sizes, bytes and time of every operation: a line for each party that took part in it."""
+    rows = [
+        {
+            "step": step.name if place == 0 else "",
+            "operation": step.receipt.operation if place == 0 else "",
+            "party": party,
+            "rows": step.receipt.sizes.get(party),
+            "bytes sent": step.receipt.bytes_sent,
+            "seconds": step.receipt.seconds,
+            "CPU seconds": step.receipt.cpu_seconds,
+        }
+        for runs in _sessions(steps)
+        for place, (party, step) in enumerate(runs)
+    ]
+    columns = ["step", "operation", "party", "rows", "bytes sent", "seconds", "CPU seconds"]
+    frame = pd.DataFrame(rows, columns=columns).astype({"rows": "Int64", "bytes sent": "Int64"})
     total = sum(step.receipt.bytes_sent for own in steps.values() for step in own)
     words = f"All parties together sent {total:,} bytes, counted before the encryption of the connection."
-    table = Table("", frame, formats={"seconds": ".2f", "CPU seconds of both": ".2f"})
+    table = Table("", frame, formats={"seconds": ".2f", "CPU seconds": ".2f"})
     return Section("Sizes, bytes and time", [words, table])
 
 

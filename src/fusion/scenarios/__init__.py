@@ -21,6 +21,7 @@ __all__ = ["NAMES", "Scenario", "Tables", "load"]
 
 _MODULES = {
     "medical-insurance": "fusion.scenarios.medical_insurance",
+    "credit-risk": "fusion.scenarios.credit_risk",
     "weather-insurance": "fusion.scenarios.weather_insurance",
 }
 
