@@ -146,7 +146,7 @@ class _Seat:
             )
             name = self.member.identity.name
             client = Client(name, parameters, self.member.clients, self.member.identity.sign, self._rounds())
-            kept[lane] = client.state()
+            kept[lane] = self._sealed(lane, client)
             said[lane] = client.keys()
         self.context.state[self._state] = ConfigRecord(kept)
         return wire.config(**said)
@@ -190,10 +190,14 @@ class _Seat:
         if not isinstance(state, bytes):
             raise PeerError("this client has no keys for this step; it takes part again from the next run on")
         member = self.member
-        return Client.restore(state, member.clients, member.identity.sign, self._rounds())
+        kept = member.unseal(state, f"{self._state}/{lane}")
+        return Client.restore(kept, member.clients, member.identity.sign, self._rounds())
 
     def _keep(self, lane: str, client: Client) -> None:
-        self.context.state.config_records[self._state][lane] = client.state()
+        self.context.state.config_records[self._state][lane] = self._sealed(lane, client)
+
+    def _sealed(self, lane: str, client: Client) -> bytes:
+        return self.member.seal(client.state(), f"{self._state}/{lane}")
 
     def _rounds(self) -> Rounds:
         return Rounds(self.member.memory)
