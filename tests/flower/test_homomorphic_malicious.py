@@ -69,7 +69,7 @@ def test_another_sum_after_the_challenge(federation: Federation) -> None:
 
     def attack(message: Message, step: str) -> list[Message]:
         if step == "train open":
-            evidence = decode(wire.vector_of(message, "evidence", "", key=wire.LONG), Evidence, "the test")
+            evidence = decode(wire.vector_of(message, "evidence", "", wire.LONG), Evidence, "the test")
             other = encode(msgspec.structs.replace(evidence, total=update_of(grid, 1)))
             return [changed(message, **{wire.LONG: wire.vector(other, "evidence")})]
         return [message]

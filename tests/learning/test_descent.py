@@ -98,6 +98,15 @@ def test_it_stops_when_the_loss_on_rows_held_out_rises():
     assert a.taken == b.taken == best_epoch(b.losses) == b.epochs - 2
 
 
+def test_rows_held_out_that_all_have_no_weight():
+    feature, label, targets = drawn(200, 2, 1, 4)
+    plan = Plan(200, 20, 100, 1.0, b"seed")
+    (held,) = plan.held_out()
+    targets.weight[held] = 0.0
+    with pytest.raises(InputError, match="rows held out have weight 0"):
+        fitted(plan, feature, label, targets, epochs=1)
+
+
 def test_when_to_stop():
     assert not stops([1.0], 1)
     assert stops([1.0, 1.0], 1)

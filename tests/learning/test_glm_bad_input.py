@@ -191,11 +191,23 @@ def test_another_order_on_the_other_side(clear, joined, how):
     assert {error.field for error in raised.values()} == {"alignment"}
 
 
-@pytest.mark.parametrize("rows", [359, 360])
+def test_the_fewest_rows_of_any_fit(clear):
+    """Of 70 rows in 6 sums a column of zeros and ones came out, by lattice reduction, when they were enough."""
+    for rows in (299, 300):
+        joined = Joined.draw("poisson", rows)
+        joined.feature, joined.label = joined.feature[["cost"]], joined.label[["age"]]
+        if rows < 300:
+            with pytest.raises(InputError, match="need 300"):
+                fit_both(joined, max_rounds=5)
+        else:
+            fit_both(joined, max_rounds=5)
+
+
+@pytest.mark.parametrize("rows", [389, 390])
 def test_too_few_rows(clear, rows):
-    """8 columns of 20 rows each, and 40 rounds of 5."""
+    """8 columns of 20 rows each, 40 rounds of 5, and 6 pairs of columns and constant of 5."""
     raised = outcomes(Joined.draw("poisson", rows))
-    if rows < 360:
+    if rows < 390:
         found = {name: error for name, error in raised.items() if not isinstance(error, PeerAborted)}
         assert found
         assert all("too few" in str(error) for error in found.values())

@@ -80,8 +80,8 @@ def test_under_encryption(who, message, mutation):
         ([np.nan, 0.0], "finite"),
         ([3.0, 1e308], "out of range"),
         ([3.0, np.inf], "finite"),
-        ([3.0], "where 2 finite ones belong"),
-        ([3.0, 0.0, 0.0], "where 2 finite ones belong"),
+        ([3.0], "other than the 2 finite numbers"),
+        ([3.0, 0.0, 0.0], "other than the 2 finite numbers"),
     ],
     ids=str,
 )

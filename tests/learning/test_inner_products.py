@@ -52,7 +52,28 @@ def test_rows_of_zeros_and_tiny_numbers():
     mine = np.array([[0.0, 0.0], [1e-250, 2e-250], [1e250, 0.0]])
     yours = np.array([[3.0, 4.0], [0.0, 0.0]])
     found = both(lambda asking: asking.columns(mine, 2), lambda answering: answering.columns(yours, 3))
-    np.testing.assert_allclose(found, yours @ mine.T, rtol=1e-5)
+    norms = np.array([[5.0], [0.0]]) * np.array([0.0, np.sqrt(5) * 1e-250, 1e250])
+    assert (np.abs(found - yours @ mine.T) <= norms * 2.0**-22).all()
+
+
+def test_digits_below_rounding_say_nothing():
+    """The same products again and again differ in all of the 23 bits, and in no other."""
+    row = np.ones((1, 4)) / 2  # whole numbers of 2^22 each, with a product of 2^46
+
+    def values(told):
+        return np.ldexp(told, 46).astype(np.int64)
+
+    asked = both(
+        lambda asking: (asking.columns(row.repeat(300, axis=0), 1).ravel(), asking.row(row.repeat(300, axis=0))),
+        lambda answering: (answering.columns(row, 300), answering.row(row, 300)),
+    )
+    for told in asked:
+        off = values(told) - 2**46
+        assert -(2**22) <= off.min() < -(2**22) * 0.9
+        assert 2**22 * 0.9 < off.max() < 2**22
+        assert abs(off.mean()) < 2**22 * 0.2
+        low = np.bincount(off & 7, minlength=8)
+        assert ((low - 37.5) ** 2 / 37.5).sum() < 35  # chi-square of 7 degrees of freedom: 1 in 10^5
 
 
 def test_what_the_feature_party_opens_is_uniform(monkeypatch):

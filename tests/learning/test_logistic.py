@@ -190,7 +190,13 @@ def bad(feature, label, y):
     yield {"feature": feature.assign(twice=2 * feature.income), "ridge": 0.0}, "add up"
     yield {"feature": feature[[]]}, "no column"
     yield {"label": label.assign(far=np.where(np.arange(len(y)) == 7, 1e9, label.age)), "batch": 16}, "far from"
-    yield {"feature": feature[:60], "label": label[:60], "y": y[:60]}, "too few"
+    yield {"feature": feature[:299], "label": label[:299], "y": y[:299]}, "299 rows to train on are too few"
+    wide = feature.assign(**{f"c{i}": np.cos(np.arange(len(feature)) * (i + 1)) for i in range(15)})
+    yield {"feature": wide}, "19 columns of the feature party and 3 of the label party need 410"
+    yield {"validation": 0.04}, "16 rows held out are too few"
+    yield {"validation": 0.001}, "0 rows held out are too few"
+    yield {"y": (np.arange(len(y)) < 9).astype(float)}, "coefficients would tell which"
+    yield {"y": (np.arange(len(y)) >= 9).astype(float)}, "coefficients would tell which"
     yield {"extra": {"weight": -y}}, "0 or more"
     yield {"extra": {"weight": y}}, "both labels must count"
     yield {"feature_extra": {"weight": y}}, "belongs to the label party"
@@ -213,11 +219,11 @@ def bad(feature, label, y):
     yield {"epochs": 5000, "batch": 100}, "fewer epochs"
 
 
-@pytest.mark.parametrize("case", range(29))
+@pytest.mark.parametrize("case", range(34))
 def test_bad_input(case):
     feature, label, y = drawn(400)
     cases = list(bad(feature, label, y))
-    assert len(cases) == 29
+    assert len(cases) == 34
     changes, message = cases[case]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -262,7 +268,7 @@ def test_linear_predictors_that_leave_the_range():
 
 def test_what_is_told_stays_on_its_side():
     """Losses are in events of the label party alone, and in no phase, as phases travel."""
-    feature, label, y = drawn(300)
+    feature, label, y = drawn(450)
     events, phases = [], []
     original = fusion.channel.Channel.phase
 

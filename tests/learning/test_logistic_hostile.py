@@ -22,7 +22,7 @@ SCHEDULE = list(MUTATIONS)
 
 def attack(who, message, mutation):
     """What the honest side raised, if anything, and whether there was such a message."""
-    feature, label, y = drawn(60)
+    feature, label, y = drawn(400)
     raised, tampering = {}, {}
 
     def role(name, *arguments):

@@ -152,6 +152,16 @@ def test_what_is_opened_is_uniform_whatever_it_hides(monkeypatch, secret):
     assert not uniform(every // np.uint64(4) * np.uint64(3))
 
 
+def test_what_a_fit_tells_of_its_multipliers():
+    """Four answers a step at most to one key owner, each as near to one that tells nothing as the docstring says."""
+    p = shares.PARAMETERS
+    fresh = 21 * (2 * p.degree + 1) + 1  # u e + e1 s + e0, and a rounding
+    noise = 2**10 * p.degree * (p.plain_modulus // 2) * fresh + fresh
+    distance = p.degree * noise / 2**p.flood_bits
+    assert distance < 2**-44.6
+    assert 4 * 8192 * distance < 2**-29.6
+
+
 def test_a_batch_that_does_not_fit():
     with pytest.raises(InputError, match="smaller batch"):
         shares._row_blocks(DEGREE + 1, 1)

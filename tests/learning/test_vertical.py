@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 import fusion
+from fusion.channel import Chunk
+from fusion.errors import PeerError
 from fusion.learning.families import Family
 from fusion.learning.ideal import Pooled
-from fusion.learning.vertical import VerticalObjective, ask_to_stop, serve
+from fusion.learning.vertical import VerticalObjective, ask_to_stop, receive_numbers, serve
 
 from .clear import ClearAnswering, ClearAsking
 
@@ -67,3 +69,18 @@ def test_two_halves_are_the_whole(family, a, b, intercept):
             np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-9, atol=1e-8)
         else:
             np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-8)
+
+
+def test_a_peer_whose_numbers_never_end():
+    class Endless:
+        peer, sent = "hospital", 0
+
+        def exchange(self, outgoing, widths):
+            while self.sent < 1000:
+                self.sent += 1
+                yield Chunk(1, np.zeros((4, 8), np.uint8))
+
+    peer = Endless()
+    with pytest.raises(PeerError, match="other than the 9 finite numbers"):
+        receive_numbers(peer, 9)
+    assert peer.sent == 3

@@ -86,7 +86,7 @@ def attend(
             )
         binding = descriptor.binding(context.run_id)
         job = Job(descriptor, binding, str(settings["fusion-party"]), _name(role), settings, list(sys.path), "")
-        answer = _visit(job, party.name, wire.vector_of(message, "packet", "the server", key="packet"))
+        answer = _visit(job, party.name, wire.vector_of(message, "packet", "the server", name="packet"))
     except FusionError as error:
         answer = _refusal(error)
     except Exception:

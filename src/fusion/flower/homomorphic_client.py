@@ -159,7 +159,7 @@ class _Seat:
     def open(self, lane: str, message: Message) -> Any:
         """A part of a sum that is shown to be one; once a round. After the last round the state is gone."""
         client = self.client(lane)
-        part = client.open(wire.vector_of(message, "evidence", "the server", key=wire.LONG))
+        part = client.open(wire.vector_of(message, "evidence", "the server", wire.LONG))
         if client.finished:
             del self.context.state.config_records[self._state][lane]
         else:

@@ -189,7 +189,7 @@ def _visit(grid: Grid, turn: list[_Party], words: bytes, a: _Party, b: _Party, m
         one = brought[node]
         said = wire.config_of(reply, {"state": str, "error": str, "field": str}, one.name)
         other = b if one is a else a
-        if packet := wire.vector_of(reply, "packet", one.name, key="packet"):
+        if packet := wire.vector_of(reply, "packet", one.name, name="packet"):
             other.mail = packet
         if said["state"] not in ("waiting", "busy", "done", "failed"):
             raise PeerError(f"{one.name} replied what it may not; use the same release at both")

@@ -51,9 +51,9 @@ def vector(data: bytes, kind: str) -> ArrayRecord:
     return ArrayRecord({"data": Array("bytes", (len(data),), f"fusion.{kind}.{VERSION}", data)})
 
 
-def vector_of(message: Message, kind: str, sender: str, *, key: str = RECORD) -> bytes:
+def vector_of(message: Message, kind: str, sender: str, name: str = RECORD) -> bytes:
     """The long message in a record, of that name."""
-    record = message.content.array_records.get(key)
+    record = message.content.array_records.get(name)
     if record is None or list(record) != ["data"] or record["data"].stype != f"fusion.{kind}.{VERSION}":
         raise PeerError(f"{sender} sent no {kind} vector; see that its app uses the same release")
     return record["data"].data

@@ -28,7 +28,7 @@ Protocol
 Leakage
     To each other: n, a, b, how many epochs were run and which was taken, and the largest part of the linear predictor
     that each side adds to a row, in whole units. To the label party: the losses. Whoever knows coefficients knows what
-    they say about the other side's data.
+    they say about the other side's data: where that has no columns, sums of labels over its own.
 Threat model
     Semi-honest. A party that deviates makes the model wrong.
 Rounds and bytes
@@ -297,6 +297,8 @@ class Descent:
         if self._targets is None:
             self._shared.show(total)
             return None
+        if not weights:
+            raise InputError("all rows held out have weight 0, so they have no mean loss; hold out more rows, or none")
         return float(self._shared.shown(total)[0]) / scale**2 / weights + even.constant
 
     def open(self, state: State, epoch: int) -> Floats:

@@ -26,7 +26,9 @@ def write(path: Path, content: msgspec.Struct, what: str) -> None:
     beside = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         try:
-            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
+            # a new file: not what a link of that name leads to, nor one that others may read
+            beside.unlink(missing_ok=True)
+            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
                 file.write(msgspec.json.format(msgspec.json.encode(content), indent=1))
                 file.flush()
                 os.fsync(file.fileno())

@@ -37,6 +37,8 @@ Floats = npt.NDArray[np.float64]
 _NAME = "VerticalGLM"
 _ROWS_PER_COLUMN = 20
 _ROWS_PER_ROUND = 5
+_ROWS_PER_PAIR = 5  # of columns of the label party: the Fisher matrix has a sum for each
+_FEWEST_ROWS = 300  # below, columns of few values can be computed from sums by lattice reduction
 _PARAMETERS = ("family", "power", "ridge", "fit_intercept", "max_rounds", "tolerance")
 
 
@@ -136,9 +138,9 @@ class VerticalGLM:
         Raises
         ------
         InputError
-            On columns or labels that cannot be used; with fewer rows than 20 a column and 5 for each of
-            ``max_rounds``; or when a column of the feature party is the same in all but 9 rows. What the label party
-            sees would then say too much about single rows.
+            On columns or labels that cannot be used; with fewer rows than 300, or than 20 a column, 5 for each of
+            ``max_rounds`` and 5 for each pair of the label party's columns; or when a column of the feature party is
+            the same in all but 9 rows. What the label party sees would then say too much about single rows.
         MismatchError
             When parameters, row counts or the order of rows differ.
 
@@ -163,7 +165,7 @@ class VerticalGLM:
             check_alignment(channel, session, fingerprint(X))
             ours = x.shape[1] + (self.fit_intercept and labels is not None)
             theirs = swap_counts(channel, ours)
-            self._check_counts(len(x), ours, theirs)
+            self._check_counts(len(x), *((theirs, ours) if labels is None else (ours, theirs)))
             model = hashlib.sha256(b"fusion/learning/model/1/" + session.id).hexdigest()[:32]
             if labels is None:
                 fitted = self._answer(channel, family, x, design, theirs, model)
@@ -392,12 +394,18 @@ class VerticalGLM:
             raise InputError("fit_intercept must be True or False")
         return family
 
-    def _check_counts(self, rows: int, ours: int, theirs: int) -> None:
-        if not theirs or not ours:
+    def _check_counts(self, rows: int, of_label: int, of_feature: int) -> None:
+        if not of_feature or not of_label:
             raise InputError("one of the two sides has no column to fit; pass at least one")
-        needed = _ROWS_PER_COLUMN * (ours + theirs) + _ROWS_PER_ROUND * self.max_rounds
+        pairs = of_label * (of_label + 1) // 2
+        needed = max(
+            _FEWEST_ROWS,
+            _ROWS_PER_COLUMN * (of_label + of_feature)
+            + _ROWS_PER_ROUND * int(self.max_rounds)
+            + _ROWS_PER_PAIR * pairs,
+        )
         if rows < needed:
             raise InputError(
-                f"{rows} rows are too few: {ours + theirs} columns need {_ROWS_PER_COLUMN} each, and max_rounds="
-                f"{self.max_rounds} {_ROWS_PER_ROUND} each, lest sums tell about single rows; leave columns out"
+                f"{rows} rows are too few: {of_feature} columns of the feature party, {of_label} of the label party "
+                f"and max_rounds={self.max_rounds} need {needed}, lest sums tell about single rows; leave columns out"
             )

@@ -235,10 +235,11 @@ class Logistic(VerticalLogistic):
         if len(xa) != len(xb):
             raise InputError(f"{feature} has {len(xa)} rows, {label} {len(xb)}; they must be the same")
         theirs.check_common(xa)
-        self._check_counts(len(xb), xb.shape[1] + 1, xa.shape[1], label=True)
-        labels = binary_labels(y, len(xb))
-        targets = Targets(labels, row_weights(labels, weight, self.class_weight))
         plan = self._plan(len(xb), b"ideal")
+        self._check_counts(plan, xb.shape[1] + 1, xa.shape[1], label=True)
+        labels = binary_labels(y, len(xb))
+        self._check_labels(labels)
+        targets = Targets(labels, row_weights(labels, weight, self.class_weight))
         halves = [
             prepare(x, float(self.ridge), [column.name for column in design.columns], intercept=design is ours)
             for design, x in ((theirs, xa), (ours, xb))

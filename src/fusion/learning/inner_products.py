@@ -17,9 +17,11 @@ Protocol
     `columns`: the label party encrypts its rows; the feature party multiplies and answers with that one coefficient.
     `row`: the feature party encrypts its row; the label party multiplies and answers with that coefficient under a
     uniform mask, the feature party opens and returns it, and the label party takes the mask away.
+    Either way the feature party adds a random number of 23 bits, about as much as rounding has made wrong.
 Leakage
-    The label party: the inner products, and for each row of the feature party the power of two next to its norm. The
-    feature party: nothing, as what it opens is masked uniformly modulo t. Both: how many rows and how long.
+    The label party: the inner products, to about 2^-26 of both norms; and for each row of the feature party the power
+    of two next to its norm. The feature party: nothing, as what it opens is masked uniformly modulo t. Both: how many
+    rows and how long.
     What is opened holds no more of the multiplier than the inner product: see `fusion.crypto.rlwe.PublicKey.respond`.
 Threat model
     Semi-honest. A label party that encrypts other vectors than its own learns other sums over the feature party's
@@ -34,6 +36,8 @@ Reference
 """
 
 from __future__ import annotations
+
+import os
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +60,7 @@ _POLYNOMIALS_AT_ONCE = 512
 _MOST_TERMS = 1 << 14
 _FRAME = 1 << 19
 _SHARE = 8
+_HIDDEN_BITS = 23  # of an inner product of 48: no more than rounding has made wrong already
 _EXPONENT = 2
 _MOST_SHIFT = 2000
 _PRIME_BITS = 50
@@ -94,7 +99,7 @@ class _Link:
     def answers(self, row: rlwe.Ciphertexts, prepared: rlwe.Plaintexts, *, masked: bool) -> tuple[bytes, Words]:
         """Responses to the inner products of one encrypted row with each of ours, and their masks."""
         count = prepared.shape[0]
-        shown = None if masked else np.zeros((count, 1), np.uint64)
+        shown = None if masked else self.blurred(np.zeros((count, 1), np.uint64))
         responses, mask = self.public.respond(row.inner(prepared), _COEFFICIENT, mask=shown)
         return responses.to_bytes(), mask[:, 0]
 
@@ -104,6 +109,14 @@ class _Link:
         if len(responses) != count:
             raise PeerError(f"{self.peer.peer} sent {len(responses)} responses where {count} belong")
         return self.secret.open(responses)[:, 0]
+
+    def blurred(self, residues: Words) -> Words:
+        """With digits that mean nothing made random: exact sums can be solved for a column of few values, by lattice
+        reduction."""
+        drawn = np.frombuffer(os.urandom(8 * residues.size), "<u8").reshape(residues.shape).astype(np.uint64)
+        noise = (drawn >> np.uint64(64 - _HIDDEN_BITS)) - np.uint64(1 << _HIDDEN_BITS - 1)
+        # t is a power of two that divides 2^64, so the sum may wrap
+        return (residues + noise) & np.uint64(self.parameters.plain_modulus - 1)
 
     def prepare(self, integers: Integers) -> rlwe.Plaintexts:
         return rlwe.prepare(self.parameters, _polynomials(integers)[..., ::-1])
@@ -195,12 +208,12 @@ class Answering(_Link):
         self.send(self.encrypted(_integers(ours, exponents)))
         counts = [count for _, count in _batches(theirs, ours.shape[1])]
         shares = [self.opened(self.receive(self.answer_bytes(count)), count) for count in counts]
-        self.send(np.concatenate(shares).astype("<u8").tobytes())
+        self.send(self.blurred(np.concatenate(shares)).astype("<u8").tobytes())
 
 
 def _shifts(rows: Floats) -> Integers:
     """The power of two that brings each row's norm to just below 2^24."""
-    shifts = np.zeros(len(rows), np.int64)
+    shifts = np.full(len(rows), _MOST_SHIFT)  # of rows of zeros, so that nothing random shows beside them
     for i, row in enumerate(rows):
         # in two steps: squares of very large or small numbers leave the range
         _, first = np.frexp(np.abs(row).max(initial=0.0))

@@ -31,7 +31,13 @@ Floats = npt.NDArray[np.float64]
 
 _NAME = "VerticalLogistic"
 _PARAMETERS = ("ridge", "class_weight", "epochs", "batch", "rate", "validation", "patience")
+# A coefficient is worth some 17 bits about labels: with 20 rows a column that is less than a bit for each label, and
+# below some 300 rows what it is worth can be computed. docs/decisions/0022 has the count.
 _ROWS_PER_COLUMN = 10
+_ROWS_PER_THEIR_COLUMN = 20
+_FEWEST_ROWS = 300
+_FEWEST_HELD = 20
+_FEWEST_LABELS = 10
 _STEPS = 240
 _FEWEST_EPOCHS = 8
 _MOST_STEPS = 1 << 13
@@ -49,7 +55,7 @@ class VerticalLogistic:
 
     Both parties build it with the same parameters, and call `fit` on their own columns of the same rows in the same
     order, as `fusion.psi.intersect` returns them. Weights and residuals are shared between them all the while; in the
-    end each learns the coefficients of its own columns, and no more.
+    end each learns the coefficients of its own columns, and what these say about the other side's data.
 
     Parameters
     ----------
@@ -136,8 +142,10 @@ class VerticalLogistic:
         Raises
         ------
         InputError
-            On columns or labels that cannot be used; with fewer than 10 rows a column; when a column of the feature
-            party is the same in all but 9 rows; or when linear predictors may lie beyond 16.
+            On columns or labels that cannot be used; with fewer rows to train on than 300, or than 20 for each column
+            of the feature party and 10 for each of the label party; with fewer than 20 rows held out, if there are
+            any, or fewer than 10 of a label; when a column of the feature party is the same in all but 9 rows; or when
+            linear predictors may lie beyond 16.
         MismatchError
             When parameters, row counts or the order of rows differ.
 
@@ -157,6 +165,7 @@ class VerticalLogistic:
                 design.check_common(x)
             else:
                 labels = binary_labels(y, len(x))
+                self._check_labels(labels)
                 targets = Targets(labels, row_weights(labels, weight, self.class_weight))
             label = channel.peer if targets is None else channel.name
             session = channel.open(learn=label, kinds=(), rows=len(x), parameters=self._announced())
@@ -164,10 +173,10 @@ class VerticalLogistic:
             check_alignment(channel, session, order)
             ours = x.shape[1] + (targets is not None)
             theirs = swap_counts(channel, ours)
-            self._check_counts(len(x), ours, theirs, targets is not None)
+            plan = self._plan(len(x), hashlib.sha256(b"fusion/learning/run/1/" + session.id).digest())
+            self._check_counts(plan, ours, theirs, targets is not None)
             names = [column.name for column in design.columns]
             columns = prepare(x, float(self.ridge), names, intercept=targets is not None)
-            plan = self._plan(len(x), hashlib.sha256(b"fusion/learning/run/1/" + session.id).digest())
             epochs = self._most_epochs(plan)
             check_batches(plan, columns.x, epochs, LARGEST_COLUMN, "columns")
             kept = None
@@ -297,11 +306,11 @@ class VerticalLogistic:
     def leakage(self, role: str = "feature") -> list[str]:
         """What a side of a fit learns beyond its own coefficients: the ``"label"`` or the ``"feature"`` party."""
         both = [
-            "how many columns and rows the other side has, and how many epochs were run",
+            "how many columns and rows the other side has, how many epochs were run, and which the model is of",
             "the largest part of a linear predictor that is the other side's, rounded up to a whole number",
         ]
         if role == "feature":
-            return ["its own coefficients", *both]
+            return ["its own coefficients, hence sums of labels over its columns if the other side has none", *both]
         if role != "label":
             raise InputError("role must be 'label' or 'feature'")
         held = ["after every epoch, the mean loss on the rows held out"] if self.validation else []
@@ -356,13 +365,29 @@ class VerticalLogistic:
         if not good:
             raise InputError("class_weight must be 'balanced', None, or a number above 0 for each of 0 and 1")
 
-    def _check_counts(self, rows: int, ours: int, theirs: int, label: bool) -> None:
-        if not (theirs if label else ours):
-            raise InputError("the feature party has no column to fit; pass at least one")
-        if rows < _ROWS_PER_COLUMN * (ours + theirs):
+    def _check_labels(self, labels: Floats) -> None:
+        """Refuse labels so rare that coefficients are about the few rows that have them."""
+        if min(labels.sum(), len(labels) - labels.sum()) < _FEWEST_LABELS:
             raise InputError(
-                f"{rows} rows are too few for {ours + theirs} columns, which need {_ROWS_PER_COLUMN} each; leave "
-                "columns out"
+                f"fewer than {_FEWEST_LABELS} rows have one of the labels, so coefficients would tell which; pass more "
+                "rows"
+            )
+
+    def _check_counts(self, plan: Plan, ours: int, theirs: int, label: bool) -> None:
+        """Refuse fits from whose coefficients labels could be computed."""
+        of_label, of_feature = (ours, theirs) if label else (theirs, ours)
+        if not of_feature:
+            raise InputError("the feature party has no column to fit; pass at least one")
+        needed = max(_FEWEST_ROWS, _ROWS_PER_COLUMN * of_label + _ROWS_PER_THEIR_COLUMN * of_feature)
+        if plan.rows - plan.held < needed:
+            raise InputError(
+                f"{plan.rows - plan.held} rows to train on are too few: {of_feature} columns of the feature party and "
+                f"{of_label} of the label party need {needed}, lest coefficients tell labels; leave columns out"
+            )
+        if self.validation and plan.held < _FEWEST_HELD:
+            raise InputError(
+                f"{plan.held} rows held out are too few, lest losses tell about single rows; hold out {_FEWEST_HELD}, "
+                "or none"
             )
 
     def _plan(self, rows: int, seed: bytes) -> Plan:
