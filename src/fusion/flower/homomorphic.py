@@ -76,7 +76,7 @@ def joint_parameters(
     )
     if terms.max_examples is not None and terms.max_examples > chosen.limit:
         raise InputError(f"max_examples is at most {chosen.limit} with {len(clients)} clients; count in larger units")
-    return chosen
+    return msgspec.structs.replace(chosen, run=terms.bound_to_steps(chosen.run, chosen))
 
 
 class _JointRun(Run):

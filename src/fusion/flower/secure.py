@@ -222,7 +222,6 @@ class Run:
             parameters = terms.parameters(
                 list(self._clients), lane=lane, values=values, rounds=self._rounds, about=about
             )
-            terms.plan(parameters)  # more noise than these sums hold is refused before anybody is asked
             self._servers[lane] = Server(parameters)
         asked = wire.config(
             step="keys",
