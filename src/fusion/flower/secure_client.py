@@ -17,6 +17,7 @@ from flwr.app import ConfigRecord, Context, Message, MessageType, RecordDict
 
 from fusion.aggregation import joint
 from fusion.aggregation.masked import Client, Rounds
+from fusion.aggregation.masked.messages import Survivors, decode
 from fusion.errors import FusionError, InputError, MismatchError, PeerError
 from fusion.flower import updates, wire
 from fusion.flower.member import Member
@@ -179,6 +180,8 @@ class _Seat:
 
     def answer(self, lane: str, number: int, survivors: bytes) -> ConfigRecord:
         """Shares for one list of survivors; once a round. After the last round the state is gone."""
+        if decode(survivors, Survivors, "the server").round != number:
+            raise PeerError("the server sent a list of survivors of another round than it asks about")
         client = self._client(lane)
         answer = client.answer(survivors)
         if number + 1 == client.parameters.rounds:
