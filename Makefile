@@ -31,7 +31,7 @@ docs: dev-environment
 	@echo 'The documentation is in site/index.html'
 
 examples-environment:
-	@tools/environment examples,report
+	@tools/environment examples
 
 dev-environment:
 	@tools/environment dev

@@ -122,5 +122,5 @@ figure.tight_layout()
 
 # %%
 for role, sentences in model.leakage().items():
-    print(f"the {role} party learned, beyond its own coefficients:")
+    print(f"the {role} party learned:")
     print(*sentences, sep="\n", end="\n\n")

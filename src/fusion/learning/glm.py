@@ -342,25 +342,24 @@ class VerticalGLM:
         """The fit as text: facts, this party's coefficients, and for the label party the other's, standardised."""
         return self._known().summary()
 
-    def leakage(self, role: str = "feature") -> list[str]:
-        """What a side of a fit learns beyond its own coefficients: the ``"label"`` or the ``"feature"`` party."""
+    def leakage(self) -> dict[str, list[str]]:
+        """What each side of a fit learns: sentences for the ``"label"`` and for the ``"feature"`` party."""
         both = "how many columns and rows the other side has"
-        if role == "feature":
-            return ["its own coefficients and their standard errors, and its coefficients in every round", both]
-        if role != "label":
-            raise InputError("role must be 'label' or 'feature'")
-        return [
-            "all coefficients, the other side's per standard deviation of its columns",
-            "in every round, the sum over all rows of each of the other side's columns times the residuals (the "
-            "gradient), and the deviance",
-            "the correlations of the other side's columns among each other and with its own",
-            "the same sums of products weighted by the means (the Fisher matrix), once, at the end",
-            both,
-        ]
+        return {
+            "label": [
+                "all coefficients, the other side's per standard deviation of its columns",
+                "in every round, the sum over all rows of each of the other side's columns times the residuals (the "
+                "gradient), and the deviance",
+                "the correlations of the other side's columns among each other and with its own",
+                "the same sums of products weighted by the means (the Fisher matrix), once, at the end",
+                both,
+            ],
+            "feature": ["its own coefficients and their standard errors, and its coefficients in every round", both],
+        }
 
     def _learned(self, peer: Channel, label: str) -> dict[str, list[str]]:
-        other = peer.peer if label == peer.name else peer.name
-        return {label: self.leakage("label"), other: self.leakage("feature")}
+        other, said = peer.peer if label == peer.name else peer.name, self.leakage()
+        return {label: said["label"], other: said["feature"]}
 
     def _known(self) -> Fitted:
         if self._fitted is None:

@@ -303,22 +303,24 @@ class VerticalLogistic:
         """The fit as text: facts, and this party's coefficients."""
         return self._known().summary()
 
-    def leakage(self, role: str = "feature") -> list[str]:
-        """What a side of a fit learns beyond its own coefficients: the ``"label"`` or the ``"feature"`` party."""
+    def leakage(self) -> dict[str, list[str]]:
+        """What each side of a fit learns: sentences for the ``"label"`` and for the ``"feature"`` party."""
         both = [
             "how many columns and rows the other side has, how many epochs were run, and which the model is of",
             "the largest part of a linear predictor that is the other side's, rounded up to a whole number",
         ]
-        if role == "feature":
-            return ["its own coefficients, hence sums of labels over its columns if the other side has none", *both]
-        if role != "label":
-            raise InputError("role must be 'label' or 'feature'")
         held = ["after every epoch, the mean loss on the rows held out"] if self.validation else []
-        return ["its own coefficients and the intercept", *held, *both]
+        return {
+            "label": ["its own coefficients and the intercept", *held, *both],
+            "feature": [
+                "its own coefficients, hence sums of labels over its columns if the other side has none",
+                *both,
+            ],
+        }
 
     def _learned(self, peer: Channel, label: str) -> dict[str, list[str]]:
-        other = peer.peer if label == peer.name else peer.name
-        return {label: self.leakage("label"), other: self.leakage("feature")}
+        other, said = peer.peer if label == peer.name else peer.name, self.leakage()
+        return {label: said["label"], other: said["feature"]}
 
     def _known(self) -> Half:
         if self._half is None:
