@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -25,8 +26,9 @@ from fusion.aggregation.joint.messages import (
     Projection,
     Update,
 )
-from fusion.aggregation.joint.projections import REPEATS, project
+from fusion.aggregation.joint.projections import REPEATS, project, write_projection
 from fusion.aggregation.masked.messages import decode, encode
+from fusion.crypto.rlwe.totals import total_bits
 from fusion.errors import FusionError, PeerError
 from fusion.kernels import ntt
 
@@ -93,6 +95,46 @@ def test_no_sum_is_opened_that_is_not_that_of_its_clients(kind: str) -> None:
     for name in cast.names:
         with pytest.raises(PeerError, match="not that of the 3 updates whose projections these are; nothing was op"):
             cast.clients[name].open(evidence)
+
+
+def test_a_client_that_bends_the_sum_with_the_server_gets_no_share_of_the_key() -> None:
+    """Its update is what makes the sum a constant: with the true projection, so that every check passes."""
+    cast = Cast.make(4, threshold=3).set_up()
+    parameters = cast.parameters
+    lattice, bits = parameters.lattice, total_bits(parameters.lattice)
+    wanted = np.zeros((parameters.rows, len(lattice.primes), lattice.degree), np.uint64)
+    wanted[:, :, 0] = [lattice.q // 4 % prime for prime in lattice.primes]
+    ntt.forward(lattice.ring, wanted)
+    sent = updates(cast)
+    bent = wanted
+    for name in ("c001", "c002"):
+        bent = ntt.subtract(lattice.ring, bent, agreed.unpack_residues(parameters, second(cast, sent[name]), name))
+    total = agreed.pack_residues(wanted)
+    evidence = decode(evidence_for(cast, claim_of(cast, total, (0, 1, 2)), total), Evidence, "test")
+    digest = agreed.challenge_digest(agreed.claim_digest(claim_of(cast, total, (0, 1, 2))), evidence.coins)
+    liar = cast.clients["c000"]
+    false = liar._signed(Projection(digest, 0, write_projection(project(lattice, bent, digest)), bytes(64)))
+    shown = encode(msgspec.structs.replace(evidence, projections=(false, *evidence.projections[1:])))
+    words = {}
+    for name in ("c001", "c002", "c003"):
+        part = decode(cast.clients[name].open(shown), Part, name).words
+        words[name] = agreed.unpack_words(parameters, part, name).reshape(-1)
+    # a quarter of q times a share of -1, 0 and 1: without masks all words of c003 are within 2^(bits - 5) of these
+    quarter = np.uint64(1 << bits - 2)
+    for each in words.values():
+        near = (each + quarter // np.uint64(8)) % quarter < quarter // np.uint64(4)
+        assert abs(near.mean() - 0.25) < 0.05
+
+
+def test_a_key_for_masks_that_everybody_knows_is_refused() -> None:
+    cast = Cast.make(3)
+    for name in cast.names:
+        cast.server.add_commitment(name, cast.clients[name].commit())
+    message = cast.server.commitments()
+    entries = [cast.clients[name].contribute(message) for name in cast.names]
+    weak = cast.clients["c002"]._signed(msgspec.structs.replace(decode(entries[2], Contribution, ""), box=bytes(32)))
+    with pytest.raises(PeerError, match="contribution of c002 holds a key that X25519 cannot use"):
+        cast.clients["c000"].accept(encode(Contributions((*entries[:2], weak))))
 
 
 def test_the_sum_of_another_round_is_not_opened_again() -> None:
@@ -199,7 +241,7 @@ def test_a_key_that_somebody_chose_last_is_refused() -> None:
     entries = {name: cast.clients[name].contribute(message) for name in cast.names}
     first = decode(entries["c000"], Contribution, "test")
     # c002 works with the server and signs what suits it
-    chosen = Contribution(first.commitments, 2, bytes(len(first.element)), bytes(64))
+    chosen = Contribution(first.commitments, 2, bytes(len(first.element)), first.box, bytes(64))
     entries["c002"] = altered(encode(chosen), Contribution, signature=cast.keys["c002"].sign(agreed.to_sign(chosen)))
     with pytest.raises(PeerError, match="contribution of c002 is not what c002 committed to"):
         cast.clients["c000"].accept(encode(Contributions(tuple(entries.values()))))

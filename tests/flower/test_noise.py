@@ -15,6 +15,7 @@ from scipy.stats import kstest, laplace, norm
 from fusion.disclosure.noise import gaussian_epsilon, gaussian_scale
 from fusion.errors import InputError
 from fusion.flower import Noise, SecureFedAvg, SecureMod, Terms
+from fusion.flower.homomorphic import joint_parameters
 from tests.flower.federation import Federation, run
 
 LIMIT = ((1 << 31) - 1) // 10
@@ -154,3 +155,17 @@ def test_sums_of_discrete_gaussians_are_as_near_to_one_as_is_said(scale: float, 
     off = np.abs(np.log(total[near] / one)).max()
     bound = 10 * sum(math.exp(-2 * math.pi**2 * scale**2 * k / (k + 1)) for k in range(1, holders))
     assert 1e-12 < off <= bound
+
+
+@pytest.mark.parametrize("made", [Terms.parameters, joint_parameters])
+def test_who_finds_another_step_is_in_no_sum_with_us(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with another OpenDP: a model whose clients count in other steps than the server would be wrong unnoticed."""
+    terms = Terms(clip=1.0, noise=Noise(epsilon=4.0, delta=1e-6))
+
+    def digest() -> bytes:
+        return made(terms, ["a", "b", "c"], lane="train", values=10, rounds=5, about=b"").digest
+
+    ours = digest()
+    assert digest() == ours
+    monkeypatch.setattr("fusion.flower.noise._scale_for_one", lambda epsilon, delta: 100.0)
+    assert digest() != ours

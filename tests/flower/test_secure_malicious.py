@@ -97,6 +97,19 @@ def test_a_list_below_the_threshold(federation: Federation) -> None:
     assert any("has 2 survivors; the threshold is 3" in reason for reason in grid.refusals)
 
 
+def test_a_client_is_not_made_to_forget_its_keys_early(federation: Federation) -> None:
+    """After the answer of the last round they are deleted; the server may not call another one the last."""
+
+    def attack(message: Message, name: str) -> list[Message]:
+        return [changed(message, round=1)] if name == "train answer" else [message]
+
+    grid = attacked(federation, attack)
+    assert all("a list of survivors of another round" in reason for reason in grid.refusals)
+    assert all(context.state.config_records for context in grid.contexts.values())
+    kept = [record for each in grid.contexts.values() for record in each.state.config_records.values()]
+    assert all("train" in record for record in kept)
+
+
 def test_a_round_that_is_repeated(federation: Federation) -> None:
     def attack(message: Message, name: str) -> list[Message]:
         return [message, message] if name == "train vector" else [message]

@@ -214,6 +214,14 @@ def test_a_server_that_tells_the_two_different_things(federation: Federation, mo
         introduce(federation, {"bank": 1, "partner": 2}, "match", {"count": 400}, via="tls")
 
 
+def test_nothing_is_imported_from_the_folder_where_a_node_was_started(
+    federation: Federation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "msgspec.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.chdir(tmp_path)
+    introduce(federation, {"bank": 1, "partner": 2}, "match", {"count": 400})
+
+
 def test_others_may_not_enter_the_folder(sessions: Path, federation: Federation) -> None:
     sessions.chmod(0o755)
     with pytest.raises(TransportError, match="InputError"):

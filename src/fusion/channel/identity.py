@@ -22,6 +22,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.x509.oid import NameOID
 
 from fusion.channel.messages import WIRE_VERSION
@@ -189,6 +191,13 @@ class Identity:
 
     def sign(self, message: bytes) -> bytes:
         """The 64-byte Ed25519 signature of this identity. Messages begin with a label that nothing else signs."""
+        return self._key().sign(message)
+
+    def secret(self, label: bytes) -> bytes:
+        """32 bytes that only who holds this identity can make, others for each label; for what it keeps elsewhere."""
+        return HKDF(SHA256(), 32, None, b"fusion/identity/1/" + label).derive(self._key().private_bytes_raw())
+
+    def _key(self) -> Ed25519PrivateKey:
         try:
             key = serialization.load_pem_private_key(self.path.read_bytes(), None)
         except OSError as error:
@@ -197,7 +206,7 @@ class Identity:
             key = None
         if not isinstance(key, Ed25519PrivateKey) or _fingerprint(key.public_key()) != self.fingerprint:
             raise InputError(f"{self.path} does not hold this identity any more; load it again")
-        return key.sign(message)
+        return key
 
 
 def fingerprint_of_certificate(der: bytes | None) -> tuple[str, str]:

@@ -166,7 +166,8 @@ def _start(job: Job, log: Path) -> None:
     try:
         # nothing of the job stands in the arguments, which everybody on the machine can read
         done = subprocess.run(
-            [sys.executable, "-m", "fusion.flower.worker"],
+            # -P: modules come from where this process has them, and not from the folder it happens to be in
+            [sys.executable, "-P", "-m", "fusion.flower.worker"],
             input=job_bytes,
             stdout=descriptor,
             stderr=descriptor,

@@ -42,10 +42,9 @@ class HomomorphicFedAvg(SecureFedAvg):
     Leakage: to the server, who took part in each round, and the sums over at least ``threshold`` of the clients: the
     sum of the weights too. To clients, the models.
 
-    Threat model: as `fusion.aggregation.joint`. The server may deviate; any n - 1 clients may show it all they know.
-    Clients follow the protocol: one that deviates together with the server can have a single update opened.
-    `SecureFedAvg` holds against that, is cheaper, and goes on when clients leave; what this one has over it is that
-    the server computes on ciphertexts, and that clients check what they open.
+    Threat model: as `fusion.aggregation.joint`. The server may deviate, and work with ``colluding`` clients that do.
+    `SecureFedAvg` holds against the same, is cheaper, and goes on when clients leave; what this one has over it is
+    that updates stay secret, where clients follow the protocol, from whoever breaks X25519 later.
 
     Rounds and bytes: three flights before the first round, then four flights a round, four more where clients evaluate.
     For each value of the model, with ten clients, a client sends 9.4 bytes as its update and 3.6 to open the sum, and
@@ -77,7 +76,7 @@ def joint_parameters(
     )
     if terms.max_examples is not None and terms.max_examples > chosen.limit:
         raise InputError(f"max_examples is at most {chosen.limit} with {len(clients)} clients; count in larger units")
-    return chosen
+    return msgspec.structs.replace(chosen, run=terms.bound_to_steps(chosen.run, chosen))
 
 
 class _JointRun(Run):

@@ -127,7 +127,7 @@ class _Seat:
             )
             own = self.member.identity
             client = Client(own.name, parameters, self.member.clients, own.sign, self._rounds())
-            kept[lane] = client.state()
+            kept[lane] = self._sealed(lane, client)
             said[lane] = client.commit()
         self.context.state[self._state] = ConfigRecord(kept)
         return wire.config(**said)
@@ -178,11 +178,15 @@ class _Seat:
         if not isinstance(state, bytes):
             raise PeerError("this client has no key for this step; it takes part again from the next run on")
         member = self.member
-        return Client.restore(state, member.clients, member.identity.sign, self._rounds())
+        kept = member.unseal(state, f"{self._state}/{lane}")
+        return Client.restore(kept, member.clients, member.identity.sign, self._rounds())
 
     def keep(self, lane: str, client: Client) -> None:
         """What the next message needs."""
-        self.context.state.config_records[self._state][lane] = client.state()
+        self.context.state.config_records[self._state][lane] = self._sealed(lane, client)
+
+    def _sealed(self, lane: str, client: Client) -> bytes:
+        return self.member.seal(client.state(), f"{self._state}/{lane}")
 
     def _rounds(self) -> Rounds:
         return Rounds(self.member.memory)

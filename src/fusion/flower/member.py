@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from flwr.app import Context
 
 from fusion.channel import Identity
@@ -20,6 +22,8 @@ from fusion.channel.identity import check_fingerprint, check_name
 from fusion.errors import InputError
 
 __all__ = ["Member", "load_clients"]
+
+_NONCE = 12
 
 
 def load_clients(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -94,3 +98,22 @@ class Member:
                 '\'fusion-identity="FILE.key" fusion-clients="FILE.toml"\''
             ) from None
         return cls.load(identity, clients)
+
+    def seal(self, state: bytes, about: str) -> bytes:
+        """What this client must keep, for `unseal` under the same name: nobody else can read or change it.
+
+        Flower keeps a client's context in the SuperNode, and hands it to whoever shows the token that stands among the
+        arguments of the app's process.
+        """
+        nonce = os.urandom(_NONCE)
+        return nonce + self._cipher(about).encrypt(nonce, state, None)
+
+    def unseal(self, sealed: bytes, about: str) -> bytes:
+        """What `seal` was given."""
+        try:
+            return self._cipher(about).decrypt(sealed[:_NONCE], sealed[_NONCE:], None)
+        except (InvalidTag, ValueError):
+            raise InputError("what this client has kept was sealed by another, or changed; begin a new run") from None
+
+    def _cipher(self, about: str) -> AESGCM:
+        return AESGCM(self.identity.secret(b"flower state/" + about.encode()))

@@ -64,8 +64,8 @@ class SecureFedAvg(Strategy):
     of the clients: the sum of the weights too. To clients, the models.
 
     Threat model: as `fusion.aggregation.secure_sum` with a server, which may deviate and work with ``colluding``
-    clients. It still chooses the models, and may train on the same one again with other clients. Whoever sends the
-    clients their code sees everything, if that code says so.
+    clients. It still chooses the models: it may train on the same one again without one client, and subtract, unless
+    ``threshold`` is their number. Whoever sends the clients their code sees everything, if that code says so.
 
     Rounds and bytes: two flights before the first round, then two flights a round, two more where clients evaluate. A
     client sends 4 bytes for each value of the model and some 130 n in a round; before, 64 + 66 n bytes for each round
@@ -222,7 +222,6 @@ class Run:
             parameters = terms.parameters(
                 list(self._clients), lane=lane, values=values, rounds=self._rounds, about=about
             )
-            terms.plan(parameters)  # more noise than these sums hold is refused before anybody is asked
             self._servers[lane] = Server(parameters)
         asked = wire.config(
             step="keys",

@@ -17,6 +17,7 @@ from flwr.app import ConfigRecord, Context, Message, MessageType, RecordDict
 
 from fusion.aggregation import joint
 from fusion.aggregation.masked import Client, Rounds
+from fusion.aggregation.masked.messages import Survivors, decode
 from fusion.errors import FusionError, InputError, MismatchError, PeerError
 from fusion.flower import updates, wire
 from fusion.flower.member import Member
@@ -146,7 +147,7 @@ class _Seat:
             )
             name = self.member.identity.name
             client = Client(name, parameters, self.member.clients, self.member.identity.sign, self._rounds())
-            kept[lane] = client.state()
+            kept[lane] = self._sealed(lane, client)
             said[lane] = client.keys()
         self.context.state[self._state] = ConfigRecord(kept)
         return wire.config(**said)
@@ -179,6 +180,8 @@ class _Seat:
 
     def answer(self, lane: str, number: int, survivors: bytes) -> ConfigRecord:
         """Shares for one list of survivors; once a round. After the last round the state is gone."""
+        if decode(survivors, Survivors, "the server").round != number:
+            raise PeerError("the server sent a list of survivors of another round than it asks about")
         client = self._client(lane)
         answer = client.answer(survivors)
         if number + 1 == client.parameters.rounds:
@@ -190,10 +193,14 @@ class _Seat:
         if not isinstance(state, bytes):
             raise PeerError("this client has no keys for this step; it takes part again from the next run on")
         member = self.member
-        return Client.restore(state, member.clients, member.identity.sign, self._rounds())
+        kept = member.unseal(state, f"{self._state}/{lane}")
+        return Client.restore(kept, member.clients, member.identity.sign, self._rounds())
 
     def _keep(self, lane: str, client: Client) -> None:
-        self.context.state.config_records[self._state][lane] = client.state()
+        self.context.state.config_records[self._state][lane] = self._sealed(lane, client)
+
+    def _sealed(self, lane: str, client: Client) -> bytes:
+        return self.member.seal(client.state(), f"{self._state}/{lane}")
 
     def _rounds(self) -> Rounds:
         return Rounds(self.member.memory)

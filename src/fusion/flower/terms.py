@@ -116,7 +116,7 @@ class Terms:
         limit = ((1 << 31) - 1) // max(1, len(clients))
         if self.max_examples is not None and self.max_examples > limit:
             raise InputError(f"max_examples is at most {limit} with {len(clients)} clients; count in larger units")
-        return Parameters.choose(
+        chosen = Parameters.choose(
             clients,
             size=self.overhead(lane) + values,
             limit=limit,
@@ -126,6 +126,13 @@ class Terms:
             allow_two=self.allow_two,
             about=hashlib.sha256(LABEL + lane.encode() + b"\0" + self.encoded() + about).digest(),
         )
+        return msgspec.structs.replace(chosen, about=self.bound_to_steps(chosen.about, chosen))
+
+    def bound_to_steps(self, about: bytes, parameters: Parameters | joint.Parameters) -> bytes:
+        """``about``, and the steps of noisy sums: who finds others, with another OpenDP, is in no sum with us."""
+        if self.noise is None:
+            return about
+        return hashlib.sha256(LABEL + b"steps\0" + self.plan(parameters).steps.to_bytes(8, "little") + about).digest()
 
     def plan(self, parameters: Parameters | joint.Parameters) -> Plan:
         """How the sums of these parameters are used.

@@ -6,13 +6,15 @@ Parties: a server, and 2 to 1024 clients whose Ed25519 identities are pinned by 
 Inputs: each client a vector of ``size`` integers of magnitude at most ``limit``, in each round.
 Outputs: the server has the sum; clients get what it sends them.
 Leakage: sizes, names, who is in a sum, whether a round failed.
-Threat model: a server that does anything; clients that follow the protocol, any of whom may show the server all they
-know (it then learns the sum over the others). A client that *deviates* together with the server, and signs as the
-projection of its own update what is none, can have any one update opened: nothing shows that its update is one.
+Threat model: a server that does anything, and clients that work with it and deviate: together they learn the sum over
+the others in a round, of whom at least ``threshold - colluding`` are. A client that deviates can make the sum wrong.
+Either of two assumptions is enough where clients follow the protocol: ring learning with errors, or X25519 with AES.
+Where some deviate, the latter is needed.
 Rounds and bytes: two flights a run, of n times 154 kB to each client; four a round. Two values make a coefficient, 8192
 coefficients a ciphertext. For each coefficient a client sends 150 bits as its update and w = 52 + ceil(log2 2n) to open
 the sum, and receives 150: for ten clients 12.9 bytes sent a value, and 9.4 received.
-Reference: Asharov and others, EUROCRYPT 2012 (keys and parts); Freivalds 1977 (projections); docs/decisions/0024.
+Reference: Asharov and others, EUROCRYPT 2012 (keys and parts); Freivalds 1977 (projections);
+Bonawitz and others, CCS 2017 (masks in pairs); docs/decisions/0024.
 """
 
 from fusion.aggregation.joint.client import Client

@@ -21,6 +21,7 @@ from fusion.kernels.ntt import PRIME_BITS, Words
 
 __all__ = [
     "challenge_digest",
+    "claim_digest",
     "commitments_digest",
     "contribution_hash",
     "key_seed",

@@ -4,9 +4,10 @@
     client.encrypt(round, values) -> client.coin(claim)
         -> client.project(challenge) -> client.open(evidence)                                four flights a round
 
-The key is everybody's: nothing opens unless all take part. Whoever missed the first flight of a round still sends a
-coin and opens, and skips `project`. A client does each step of a round once; a round that failed is never tried again,
-the next one is.
+The key is everybody's: nothing opens unless all take part. So each part leaves under masks, one for each pair of
+clients and each claim, that cancel among all of them: whoever sees parts learns their sum. Whoever missed the first
+flight of a round still sends a coin and opens, and skips `project`. A client does each step of a round once; a round
+that failed is never tried again, the next one is.
 """
 
 from __future__ import annotations
@@ -37,11 +38,12 @@ from fusion.aggregation.joint.projections import add, project, read_projection, 
 from fusion.aggregation.masked.messages import Hash, decode, encode
 from fusion.aggregation.masked.rounds import Rounds
 from fusion.channel.identity import check_fingerprint
-from fusion.crypto.masks import KEY_BYTES, derive
+from fusion.crypto.masks import KEY_BYTES, add_mask, derive, public_key, shared_secret, subtract_mask, usable
 from fusion.crypto.random import Source
 from fusion.crypto.rlwe import PublicKey, Share, combine
 from fusion.crypto.rlwe.totals import encrypt_summand, part_of_total, second_halves, total_bits
 from fusion.errors import InputError, PeerError
+from fusion.kernels.ntt import Words
 
 __all__ = ["Client"]
 
@@ -73,6 +75,7 @@ class _State(msgspec.Struct, forbid_unknown_fields=True):
     parameters: Parameters
     secret: Hash  # what the share of the key comes from
     commitments: tuple[bytes, ...] = ()
+    boxes: tuple[Hash, ...] = ()
     key: bytes = b""
     run: bytes = b""
     round: _Round | None = None
@@ -209,7 +212,7 @@ class Client:
         self._claim(self._subject, 0, CONTRIBUTED)
         self._state.commitments = entries
         digest = agreed.commitments_digest(self.parameters, entries)
-        return self._signed(Contribution(digest, self._index, share.contribution, bytes(64)))
+        return self._signed(Contribution(digest, self._index, share.contribution, public_key(self._box()), bytes(64)))
 
     def accept(self, contributions: bytes) -> None:
         """`Contributions` in: the public key, of what everybody committed to."""
@@ -226,8 +229,11 @@ class Client:
             expected = decode(entry, Commitment, "the server").hash
             if agreed.contribution_hash(parameters, each.client, each.element) != expected:
                 raise PeerError(f"the contribution of {name} is not what {name} committed to")
+            if not usable(each.box):
+                raise PeerError(f"the contribution of {name} holds a key that X25519 cannot use")
         key = combine(parameters.lattice, agreed.key_seed(parameters), [each.element for each in found])
         self._public = key
+        self._state.boxes = tuple(each.box for each in found)
         self._state.key = key.to_bytes()
         self._state.run = agreed.run_id(parameters, digest, self._state.key)
 
@@ -315,7 +321,8 @@ class Client:
         share.wipe()
         if self._index in claim.included:
             words += np.frombuffer(current.first, np.uint64).reshape(words.shape)
-            words &= np.uint64((1 << total_bits(lattice)) - 1)
+        self._hide(words, agreed.claim_digest(current.claim))
+        words &= np.uint64((1 << total_bits(lattice)) - 1)
         current.seed = current.first = b""
         return encode(Part(self._run, message.round, agreed.pack_words(parameters, words)))
 
@@ -333,6 +340,22 @@ class Client:
     def _share(self) -> Share:
         seed = derive(self._state.secret, self.parameters.digest, agreed.LABEL + b"share")
         return Share.generate(self.parameters.lattice, agreed.key_seed(self.parameters), source=_once(seed))
+
+    def _box(self) -> bytes:
+        return derive(self._state.secret, self.parameters.digest, agreed.LABEL + b"box")
+
+    def _hide(self, words: Words, claim: bytes) -> None:
+        """Put the masks of this client's part on it, in place: one of each pair adds what the other subtracts.
+
+        A sum that a client has bent can make a part a multiple of the share that it comes from. Under masks the parts
+        say nothing but their sum, and that holds the updates of all others in the claim at once.
+        """
+        secret, row = self._box(), words.reshape(-1)
+        for other, public in enumerate(self._state.boxes):
+            if other != self._index:
+                pair = b"".join(index.to_bytes(4, "little") for index in sorted((self._index, other)))
+                seed = derive(shared_secret(secret, public), self._run, agreed.LABEL + b"part", pair, claim)
+                (add_mask if self._index < other else subtract_mask)(row, seed)
 
     @property
     def _run(self) -> bytes:

@@ -39,11 +39,15 @@ class Commitments(Message, frozen=True):
 
 
 class Contribution(Message, frozen=True):
-    """What a client committed to, for the list of commitments that it was shown."""
+    """What a client committed to, for the list of commitments that it was shown.
+
+    ``box`` is an X25519 key, from which the masks of its parts are agreed with every other client.
+    """
 
     commitments: Hash
     client: Number
     element: bytes
+    box: Hash
     signature: Signature
 
 
@@ -107,7 +111,9 @@ class Evidence(Message, frozen=True):
 
 
 class Part(Message, frozen=True):
-    """A client's part of the decryption of a sum, plus the first halves of its ciphertexts if it is in it: words."""
+    """A client's part of the decryption of a sum, plus the first halves of its ciphertexts if it is in it: words, under
+    masks that cancel in the sum over all clients.
+    """
 
     run: Hash
     round: Number

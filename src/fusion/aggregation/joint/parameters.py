@@ -30,7 +30,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     threshold : int
         A sum of fewer updates is not opened.
     colluding : int
-        How many of the clients may show the server all they know; every sum holds updates of two others.
+        How many of the clients may work with the server; every sum holds updates of two others.
     size : int
         Values in a vector.
     rounds : int
