@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import signal
 
+from hypothesis import settings
+
 # A shell without job control starts what it puts into the background with SIGINT ignored, and children inherit that.
 # Ctrl-C is part of what is tested here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes is the machine's business.
+settings.register_profile("fusion", deadline=None)
+settings.load_profile("fusion")

@@ -350,7 +350,8 @@ def test_a_killed_fit_goes_on_to_the_same_result(tmp_path, monkeypatch, apart, v
 
     monkeypatch.setattr(fusion.learning.descent.Descent, "epoch", epoch)
     models = fit_both(feature, label, y, **options)
-    assert min(started) == (2 if apart else 3)
+    # whoever is told first that the other was killed may not have written the third epoch either
+    assert min(started) in ({2} if apart else {2, 3})
     assert models[0].facts["epochs"] == models[1].facts["epochs"] == 6
     assert len(models[0].history) == (6 if validation else 0)
     assert not any(path.exists() for path in paths.values())

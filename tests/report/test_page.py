@@ -193,3 +193,10 @@ def test_a_drawing_that_is_not_ours_is_text():
     text = report.render(Report("t", [Section("s", [chart])]))
     assert Seen.of(text).count("svg") == 0
     assert html.escape("<svg onload=alert(1)>") in text
+
+
+def test_what_is_no_regular_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "page.html")
+    with pytest.raises(InputError, match="no regular file"):
+        report.write(Report("Title", "Lead", ()), tmp_path / "page.html")
+    assert (tmp_path / "page.html").is_fifo()

@@ -360,3 +360,13 @@ def test_bytes_reach_the_disk_before_the_name(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(Path, "replace", watched_replace)
     write(pa.table({"a": ["x"]}), tmp_path / "t.csv")
     assert steps == ["file 4", "replace", "folder"]
+
+
+@pytest.mark.parametrize("make", [lambda path: path.mkdir(), os.mkfifo])
+def test_what_is_no_regular_file_is_not_replaced(tmp_path, make):
+    target = tmp_path / "out.csv"
+    make(target)
+    with pytest.raises(InputError, match="no regular file"):
+        write(pa.table({"a": ["1"]}), target)
+    assert target.exists()
+    assert not target.is_file()

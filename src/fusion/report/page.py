@@ -74,6 +74,8 @@ def write(report: Report, path: str | os.PathLike[str]) -> None:
         When the extra ``report`` is not installed, or the file cannot be written.
     """
     target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise InputError(f"cannot write {path}: it is no regular file; choose another")
     content = render(report).encode()
     beside = target.with_name(f".fusion-{secrets.token_hex(8)}.part")
     try:

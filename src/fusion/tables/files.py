@@ -45,6 +45,8 @@ def write(table: object, path: str | os.PathLike[str]) -> None:
     if suffix not in (".csv", ".parquet"):
         raise InputError(f"{path} is neither .csv nor .parquet; choose one of the two endings")
     arrow = (table if isinstance(table, Table) else Table.of(table)).to_arrow()
+    if target.exists() and not target.is_file():
+        raise InputError(f"cannot write {path}: it is no regular file; choose another")
     part = target.with_name(f".fusion-{secrets.token_hex(8)}.part")  # a name derived from a long one may be too long
     problem = ""
     try:
