@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -16,10 +16,12 @@ from fusion.aggregation.masked.agreed import verify
 from fusion.aggregation.masked.messages import decode, encode
 from fusion.crypto.rlwe.totals import total_bits
 from fusion.errors import PeerError
+from fusion.kernels import ntt
 from fusion.kernels import rlwe as kernel
 from fusion.kernels.ntt import PRIME_BITS, Words
 
 __all__ = [
+    "add_residues",
     "challenge_digest",
     "commitments_digest",
     "contribution_hash",
@@ -36,7 +38,7 @@ __all__ = [
 
 LABEL = b"fusion/joint/1/"
 _BLANK = bytes(64)
-_BLOCK = 8
+_BLOCK = 4
 Signed = TypeVar("Signed", Commitment, Contribution, Coin, Projection)
 
 
@@ -111,12 +113,29 @@ def pack_residues(residues: Words) -> bytes:
 
 def unpack_residues(parameters: Parameters, data: bytes, sender: str, rows: int | None = None) -> Words:
     """What `pack_residues` wrote, (rows, limbs, n), each below its prime; an update's rows unless given."""
+    out = parameters.lattice.ring.empty(parameters.rows if rows is None else rows)
+    for place, block in _residues(parameters, data, sender, len(out)):
+        out[place] = block
+    return out
+
+
+def add_residues(parameters: Parameters, total: Words, data: bytes, sender: str) -> None:
+    """Add what `pack_residues` wrote to a sum, in place; nothing of it if anything is wrong."""
+    for _ in _residues(parameters, data, sender, len(total)):
+        pass
+    # to unpack twice takes less time than to keep what came out
+    for place, block in _residues(parameters, data, sender, len(total)):
+        ntt.add(parameters.lattice.ring, total[place], block, out=total[place])
+
+
+def _residues(parameters: Parameters, data: bytes, sender: str, rows: int) -> Iterator[tuple[slice, Words]]:
+    """Blocks of residues, each below its prime."""
     lattice = parameters.lattice
-    shape = parameters.rows if rows is None else rows, len(lattice.primes), lattice.degree
-    residues = _unpack(data, PRIME_BITS, shape, sender)
-    if (residues >= np.array(lattice.primes, np.uint64)[:, None]).any():
-        raise PeerError(f"{sender} sent a residue that is not below its prime; check that all run the same version")
-    return residues
+    primes = np.array(lattice.primes, np.uint64)[:, None]
+    for place, block in _unpack(data, PRIME_BITS, (rows, len(lattice.primes), lattice.degree), sender):
+        if (block >= primes).any():
+            raise PeerError(f"{sender} sent a residue that is not below its prime; check that all run the same version")
+        yield place, block
 
 
 def pack_words(parameters: Parameters, words: Words) -> bytes:
@@ -127,7 +146,10 @@ def pack_words(parameters: Parameters, words: Words) -> bytes:
 def unpack_words(parameters: Parameters, data: bytes, sender: str) -> Words:
     """What `pack_words` wrote, (rows, n)."""
     lattice = parameters.lattice
-    return _unpack(data, total_bits(lattice), (parameters.rows, lattice.degree), sender)
+    out = np.empty((parameters.rows, lattice.degree), np.uint64)
+    for place, block in _unpack(data, total_bits(lattice), out.shape, sender):
+        out[place] = block
+    return out
 
 
 def _pack(rows: Words, bits: int) -> bytes:
@@ -135,13 +157,13 @@ def _pack(rows: Words, bits: int) -> bytes:
     return b"".join(kernel.pack(rows[start : start + _BLOCK], bits) for start in range(0, len(rows), _BLOCK))
 
 
-def _unpack(data: bytes, bits: int, shape: tuple[int, ...], sender: str) -> Words:
-    out, row = np.empty(shape, np.uint64), math.prod(shape[1:]) * bits // 8
+def _unpack(data: bytes, bits: int, shape: tuple[int, ...], sender: str) -> Iterator[tuple[slice, Words]]:
+    row = math.prod(shape[1:]) * bits // 8
     if len(data) != shape[0] * row:
         raise PeerError(f"{sender} sent a vector of another length than {shape[0]} ciphertexts have")
     view = memoryview(data)
     for start in range(0, shape[0], _BLOCK):
-        block = out[start : start + _BLOCK]
-        part = np.frombuffer(view[start * row : (start + len(block)) * row], np.uint8)
-        block[:] = kernel.unpack(part, bits, block.size).reshape(block.shape)
-    return out
+        stop = min(start + _BLOCK, shape[0])
+        part = np.frombuffer(view[start * row : stop * row], np.uint8)
+        words = kernel.unpack(part, bits, (stop - start) * math.prod(shape[1:]))
+        yield slice(start, stop), words.reshape(stop - start, *shape[1:])
