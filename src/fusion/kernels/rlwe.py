@@ -137,9 +137,7 @@ def flood(ring: Ring, x: Words, key: bytes, bits: int, *, threads: int | None = 
         raise InputError(f"noise has 1 to {MAX_FLOOD_BITS} bits, not {bits}")
     aes, round_keys, flooded = block.operations(None).aes, block.expand_key(key), _operations().flood
     split(
-        lambda i, j: flooded(
-            aes, words(rows[i:j]), round_keys, bits, ring.moduli, ring.limbs, rows.shape[2], i, j - i
-        ),
+        lambda i, j: flooded(aes, words(rows[i:j]), round_keys, bits, ring.moduli, ring.limbs, rows.shape[2], i, j - i),
         len(rows),
         threads=threads,
         grain=1,
@@ -235,9 +233,7 @@ def switch(ring: Ring, scale: Scale, x: Words, *, threads: int | None = None) ->
     n, operation = rows.shape[2], _operations().switch_words
     out = np.empty((len(rows), n), np.uint64)
     split(
-        lambda i, j: operation(
-            words(out[i:j]), words(rows[i:j]), scale.native, ring.moduli, ring.limbs, n, j - i
-        ),
+        lambda i, j: operation(words(out[i:j]), words(rows[i:j]), scale.native, ring.moduli, ring.limbs, n, j - i),
         len(rows),
         threads=threads,
         grain=1,

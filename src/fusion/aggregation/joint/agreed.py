@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -121,11 +122,16 @@ def unpack_residues(parameters: Parameters, data: bytes, sender: str, rows: int 
 
 def add_residues(parameters: Parameters, total: Words, data: bytes, sender: str) -> None:
     """Add what `pack_residues` wrote to a sum, in place; nothing of it if anything is wrong."""
-    for _ in _residues(parameters, data, sender, len(total)):
-        pass
-    # to unpack twice takes less time than to keep what came out
-    for place, block in _residues(parameters, data, sender, len(total)):
-        ntt.add(parameters.lattice.ring, total[place], block, out=total[place])
+    ring = parameters.lattice.ring
+    try:
+        for place, block in _residues(parameters, data, sender, len(total)):
+            ntt.add(ring, total[place], block, out=total[place])
+    except PeerError:
+        # the blocks before the wrong one are in the sum; they come again, and the wrong one ends it again
+        with contextlib.suppress(PeerError):
+            for place, block in _residues(parameters, data, sender, len(total)):
+                ntt.subtract(ring, total[place], block, out=total[place])
+        raise
 
 
 def _residues(parameters: Parameters, data: bytes, sender: str, rows: int) -> Iterator[tuple[slice, Words]]:
