@@ -23,6 +23,7 @@ from fusion.kernels.ntt import PRIME_BITS, Words
 
 __all__ = [
     "add_residues",
+    "add_words",
     "challenge_digest",
     "commitments_digest",
     "contribution_hash",
@@ -34,7 +35,6 @@ __all__ = [
     "to_sign",
     "total_hash",
     "unpack_residues",
-    "unpack_words",
 ]
 
 LABEL = b"fusion/joint/1/"
@@ -149,13 +149,11 @@ def pack_words(parameters: Parameters, words: Words) -> bytes:
     return _pack(words, total_bits(parameters.lattice))
 
 
-def unpack_words(parameters: Parameters, data: bytes, sender: str) -> Words:
-    """What `pack_words` wrote, (rows, n)."""
-    lattice = parameters.lattice
-    out = np.empty((parameters.rows, lattice.degree), np.uint64)
-    for place, block in _unpack(data, total_bits(lattice), out.shape, sender):
-        out[place] = block
-    return out
+def add_words(parameters: Parameters, total: Words, data: bytes, sender: str) -> None:
+    """Add what `pack_words` wrote to a sum, (rows, n), in place; it may wrap."""
+    # only the length can be wrong, and is seen before anything is added
+    for place, block in _unpack(data, total_bits(parameters.lattice), total.shape, sender):
+        total[place] += block
 
 
 def _pack(rows: Words, bits: int) -> bytes:

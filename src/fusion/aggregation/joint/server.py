@@ -202,7 +202,7 @@ class Round:
         self._check(name, part.run, part.round)
         if index in self._opened:
             raise PeerError(f"{name} opened twice")
-        self._words += agreed.unpack_words(self._server.parameters, part.words, name)
+        agreed.add_words(self._server.parameters, self._words, part.words, name)
         self._opened.add(index)
 
     def total(self) -> npt.NDArray[np.int64]:
