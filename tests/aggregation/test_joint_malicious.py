@@ -364,6 +364,23 @@ def test_projections_are_linear_and_depend_on_the_challenge() -> None:
 # Clients that send what they should not, seen from the server
 
 
+def test_nothing_of_a_refused_update_is_in_the_sum() -> None:
+    cast = Cast.make(3, size=90_000, rounds=2).set_up()  # ciphertexts of more than one block
+    sent = updates(cast)
+    round_ = cast.server.round(0)
+    residues = agreed.unpack_residues(cast.parameters, second(cast, sent["c000"]), "test")
+    assert len(residues) > 4
+    residues[-1, -1, -1] = cast.parameters.lattice.primes[-1]
+    spoilt = altered(sent["c000"], Update, second=agreed.pack_residues(residues))
+    with pytest.raises(PeerError, match="not below its prime"):
+        round_.add_update("c000", spoilt)
+    fresh = cast.server.round(1)
+    for name in cast.names:
+        round_.add_update(name, sent[name])
+        fresh.add_update(name, altered(sent[name], Update, round=1))
+    assert decode(round_.claim(), Claim, "test").total == decode(fresh.claim(), Claim, "test").total
+
+
 def test_the_server_refuses_by_name() -> None:
     cast = Cast.make(4).set_up()
     sent = updates(cast)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference import rlwe as twin
 
@@ -118,13 +119,33 @@ def test_lifting_reducing_and_joining():
         rlwe.join(RINGS[2], residues(RINGS[2], wide))
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(bits=st.integers(1, 64), data=st.data())
-def test_packing(bits, data):
+def test_packing(bits, data, kernel):
     values = data.draw(st.lists(st.integers(0, 2**bits - 1), max_size=40))
     packed = rlwe.pack(np.array(values, np.uint64), bits)
     whole = sum(v << bits * i for i, v in enumerate(values))
     assert packed == whole.to_bytes(-(-len(values) * bits // 8), "little")
     assert rlwe.unpack(packed, bits, len(values)).tolist() == values
+
+
+@every_ring
+@pytest.mark.parametrize("bits", [1, 40, 57, 64])
+@pytest.mark.parametrize("width", [1, 7, 8, 30])
+def test_switching_is_an_exact_rounding(ring, bits, width, kernel):
+    q, generator = math.prod(ring.primes), random.Random(width)
+    values = ([0, 1, q - 1, q // 2, q // 2 + 1] + [generator.randrange(q) for _ in range(25)])[-width:]
+    x = np.array([[[v % p for v in values] for p in ring.primes]] * 2, np.uint64)
+    expected = [(v * 2**bits + q // 2) // q % 2**bits for v in values]
+    assert rlwe.switch(ring, rlwe.scale(ring, 2**20, bits), x).tolist() == [expected] * 2
+
+
+def test_some_coefficients_are_flooded_as_the_first_of_all(kernel):
+    ring = RINGS[2]
+    some, whole = np.zeros((2, 3, 13), np.uint64), np.zeros((2, 3, 8192), np.uint64)
+    for x in (some, whole):
+        rlwe.flood(ring, x, KEY, 90)
+    assert (some == whole[:, :, :13]).all()
 
 
 def test_threads_do_not_matter():

@@ -470,17 +470,20 @@ static void run_samples(const block *f)
     fusion_aes128_expand(round_keys, f[0].bytes);
     const fusion_aes *aes;
     for (int i = 0; (aes = fusion_aes_variant(i)); i++) {
-        block uniform = allocate(f[3].size), ternary = allocate(f[4].size), error = allocate(f[5].size);
-        block flooded = allocate(f[7].size);
+        block uniform = allocate(f[3].size);
         fusion_rlwe_uniform(aes, at(uniform), round_keys, r.moduli, r.limbs, 1, 1);
         expect("uniform", uniform, f[3]);
-        fusion_rlwe_ternary(aes, (int64_t *)at(ternary), round_keys, r.n, 1, 1);
-        expect("ternary", ternary, f[4]);
-        fusion_rlwe_error(aes, (int64_t *)at(error), round_keys, r.n, 1, 1);
-        expect("error", error, f[5]);
-        memset(flooded.bytes, 0, flooded.size);
-        fusion_rlwe_flood(aes, at(flooded), round_keys, f[6].bytes[0], r.moduli, r.limbs, r.n, 1, 1);
-        expect("flood", flooded, f[7]);
+        const fusion_rlwe *ops;
+        for (int k = 0; (ops = fusion_rlwe_variant(k)); k++) {
+            block ternary = allocate(f[4].size), error = allocate(f[5].size), flooded = allocate(f[7].size);
+            ops->ternary(aes, (int64_t *)at(ternary), round_keys, r.n, 1, 1);
+            expect("ternary", ternary, f[4]);
+            ops->error(aes, (int64_t *)at(error), round_keys, r.n, 1, 1);
+            expect("error", error, f[5]);
+            memset(flooded.bytes, 0, flooded.size);
+            ops->flood(aes, at(flooded), round_keys, f[6].bytes[0], r.moduli, r.limbs, r.n, 1, 1);
+            expect("flood", flooded, f[7]);
+        }
     }
     free_ring(&r);
 }
@@ -491,32 +494,39 @@ static void run_scales(const block *f)
     ring r = ring_of(f[0], f[1]);
     fusion_scale scale;
     memcpy(&scale, f[2].bytes, sizeof scale);
-    block encoded = allocate(f[5].size), decoded = allocate(f[6].size), switched = allocate(f[7].size);
+    block encoded = allocate(f[5].size), decoded = allocate(f[6].size);
     block lifted = allocate(f[8].size), reduced = allocate(f[9].size);
     fusion_rlwe_encode(at(encoded), at(f[3]), (const int64_t *)at(f[4]), &scale, r.moduli, r.limbs, 1);
     expect("encode", encoded, f[5]);
     fusion_rlwe_decode(at(decoded), at(f[5]), &scale, r.moduli, r.limbs, 1);
     expect("decode", decoded, f[6]);
-    fusion_rlwe_switch(at(switched), at(f[5]), &scale, r.moduli, r.limbs, r.n, 1);
+    const fusion_rlwe *ops;
+    for (int k = 0; (ops = fusion_rlwe_variant(k)); k++) {
+        block switched = allocate(f[7].size);
+        ops->switch_words(at(switched), at(f[5]), &scale, r.moduli, r.limbs, r.n, 1);
+        expect("switch", switched, f[7]);
+    }
     fusion_rlwe_lift(at(lifted), (const int64_t *)at(f[4]), r.moduli, r.limbs, 1);
     expect("lift", lifted, f[8]);
     fusion_rlwe_reduce(at(reduced), at(f[7]), r.moduli, r.limbs, 1);
     expect("reduce", reduced, f[9]);
-    block rounded = copy(switched);
+    block rounded = copy(f[7]);
     fusion_rlwe_round(at(rounded), &scale, r.n);
     expect("round", rounded, f[6]);
-    expect("switch", switched, f[7]);
     free_ring(&r);
 }
 
 /* pack BITS(1 byte) WORDS PACKED */
 static void run_pack(const block *f)
 {
-    block packed = allocate(f[2].size), words = allocate(f[1].size);
-    fusion_rlwe_pack(packed.bytes, at(f[1]), f[0].bytes[0], f[1].size / 8);
-    expect("pack", packed, f[2]);
-    fusion_rlwe_unpack(at(words), f[2].bytes, f[0].bytes[0], f[1].size / 8);
-    expect("unpack", words, f[1]);
+    const fusion_rlwe *ops;
+    for (int k = 0; (ops = fusion_rlwe_variant(k)); k++) {
+        block packed = allocate(f[2].size), words = allocate(f[1].size);
+        ops->pack(packed.bytes, at(f[1]), f[0].bytes[0], f[1].size / 8);
+        expect("pack", packed, f[2]);
+        ops->unpack(at(words), f[2].bytes, f[0].bytes[0], f[1].size / 8);
+        expect("unpack", words, f[1]);
+    }
 }
 
 /* garner N PRIMES INVERSES RESIDUES WORDS, INVERSES being the inverse and its ratio */

@@ -140,25 +140,29 @@ ffibuilder.cdef(
     } fusion_scale;
     void fusion_rlwe_uniform(const fusion_aes *aes, uint64_t *out, const uint8_t *round_keys,
                              const fusion_modulus *moduli, size_t limbs, size_t first_row, size_t rows);
-    void fusion_rlwe_ternary(const fusion_aes *aes, int64_t *out, const uint8_t *round_keys, size_t n,
-                             size_t first_row, size_t rows);
-    void fusion_rlwe_error(const fusion_aes *aes, int64_t *out, const uint8_t *round_keys, size_t n,
-                           size_t first_row, size_t rows);
-    void fusion_rlwe_flood(const fusion_aes *aes, uint64_t *x, const uint8_t *round_keys, unsigned bits,
-                           const fusion_modulus *moduli, size_t limbs, size_t n, size_t first_row, size_t rows);
     void fusion_rlwe_lift(uint64_t *out, const int64_t *x, const fusion_modulus *moduli, size_t limbs, size_t rows);
     void fusion_rlwe_reduce(uint64_t *out, const uint64_t *x, const fusion_modulus *moduli, size_t limbs, size_t rows);
     void fusion_rlwe_encode(uint64_t *out, const uint64_t *m, const int64_t *e, const fusion_scale *scale,
                             const fusion_modulus *moduli, size_t limbs, size_t rows);
     void fusion_rlwe_decode(uint64_t *out, const uint64_t *x, const fusion_scale *scale,
                             const fusion_modulus *moduli, size_t limbs, size_t rows);
-    void fusion_rlwe_switch(uint64_t *out, const uint64_t *x, const fusion_scale *scale,
-                            const fusion_modulus *moduli, size_t limbs, size_t n, size_t rows);
     void fusion_rlwe_join(uint64_t *out, const uint64_t *x, uint64_t garner, uint64_t garner_ratio,
                           const fusion_modulus *moduli, size_t rows);
     void fusion_rlwe_round(uint64_t *x, const fusion_scale *scale, size_t n);
-    void fusion_rlwe_pack(uint8_t *out, const uint64_t *x, unsigned bits, size_t n);
-    void fusion_rlwe_unpack(uint64_t *out, const uint8_t *x, unsigned bits, size_t n);
+    typedef struct {
+        const char *name;
+        void (*ternary)(const fusion_aes *aes, int64_t *out, const uint8_t *round_keys, size_t n, size_t first_row,
+                        size_t rows);
+        void (*error)(const fusion_aes *aes, int64_t *out, const uint8_t *round_keys, size_t n, size_t first_row,
+                      size_t rows);
+        void (*flood)(const fusion_aes *aes, uint64_t *x, const uint8_t *round_keys, unsigned bits,
+                      const fusion_modulus *moduli, size_t limbs, size_t n, size_t first_row, size_t rows);
+        void (*switch_words)(uint64_t *out, const uint64_t *x, const fusion_scale *scale,
+                             const fusion_modulus *moduli, size_t limbs, size_t n, size_t rows);
+        void (*pack)(uint8_t *out, const uint64_t *x, unsigned bits, size_t n);
+        void (*unpack)(uint64_t *out, const uint8_t *x, unsigned bits, size_t n);
+    } fusion_rlwe;
+    const fusion_rlwe *fusion_rlwe_variant(int i);
 
     typedef struct {
         const fusion_aes *aes;

@@ -23,6 +23,7 @@ _KERNELS = {
     "sha256": _usable(lib.fusion_sha256_variant),
     "sha512": _usable(lib.fusion_sha512_variant),
     "ntt": _usable(lib.fusion_ntt_variant),
+    "rlwe": _usable(lib.fusion_rlwe_variant),
 }
 
 
@@ -31,7 +32,7 @@ def variants(kernel: str = "ristretto255") -> tuple[str, ...]:
 
     Parameters
     ----------
-    kernel : {"ristretto255", "elgamal", "sha256", "sha512", "ntt"}
+    kernel : {"ristretto255", "elgamal", "sha256", "sha512", "ntt", "rlwe"}
     """
     return tuple(_KERNELS[kernel])
 
@@ -43,7 +44,7 @@ def active(kernel: str = "ristretto255") -> str:
 
     Parameters
     ----------
-    kernel : {"ristretto255", "elgamal", "sha256", "sha512", "ntt"}
+    kernel : {"ristretto255", "elgamal", "sha256", "sha512", "ntt", "rlwe"}
 
     Raises
     ------

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from fusion.errors import InputError
 from fusion.kernels import block
+from fusion.kernels._dispatch import operations
 from fusion.kernels._native import ffi, lib
 from fusion.kernels._rows import Bytes, pointer, split
 from fusion.kernels.ntt import Ring, Words, elements, words
@@ -99,12 +100,12 @@ def uniform(ring: Ring, key: bytes, rows: int, *, threads: int | None = None) ->
 
 def ternary(degree: int, key: bytes, rows: int, *, threads: int | None = None) -> Integers:
     """Polynomials whose coefficients are -1, 0 or 1, each as often, up to a distance of 2^-63; (rows, degree) int64."""
-    return _small(lib.fusion_rlwe_ternary, degree, key, rows, threads)
+    return _small(_operations().ternary, degree, key, rows, threads)
 
 
 def error(degree: int, key: bytes, rows: int, *, threads: int | None = None) -> Integers:
     """Polynomials whose coefficients are centred binomial of 42 bits; (rows, degree) int64."""
-    return _small(lib.fusion_rlwe_error, degree, key, rows, threads)
+    return _small(_operations().error, degree, key, rows, threads)
 
 
 def _small(sample: Callable[..., None], degree: int, key: bytes, rows: int, threads: int | None) -> Integers:
@@ -134,11 +135,9 @@ def flood(ring: Ring, x: Words, key: bytes, bits: int, *, threads: int | None = 
         raise InputError("x must be a contiguous array that can be written")
     if not 1 <= bits <= MAX_FLOOD_BITS:
         raise InputError(f"noise has 1 to {MAX_FLOOD_BITS} bits, not {bits}")
-    aes, round_keys = block.operations(None).aes, block.expand_key(key)
+    aes, round_keys, flooded = block.operations(None).aes, block.expand_key(key), _operations().flood
     split(
-        lambda i, j: lib.fusion_rlwe_flood(
-            aes, words(rows[i:j]), round_keys, bits, ring.moduli, ring.limbs, rows.shape[2], i, j - i
-        ),
+        lambda i, j: flooded(aes, words(rows[i:j]), round_keys, bits, ring.moduli, ring.limbs, rows.shape[2], i, j - i),
         len(rows),
         threads=threads,
         grain=1,
@@ -231,12 +230,10 @@ def switch(ring: Ring, scale: Scale, x: Words, *, threads: int | None = None) ->
     (rows, k) uint64
     """
     rows = _coefficients(ring, x)
-    n = rows.shape[2]
+    n, operation = rows.shape[2], _operations().switch_words
     out = np.empty((len(rows), n), np.uint64)
     split(
-        lambda i, j: lib.fusion_rlwe_switch(
-            words(out[i:j]), words(rows[i:j]), scale.native, ring.moduli, ring.limbs, n, j - i
-        ),
+        lambda i, j: operation(words(out[i:j]), words(rows[i:j]), scale.native, ring.moduli, ring.limbs, n, j - i),
         len(rows),
         threads=threads,
         grain=1,
@@ -289,7 +286,7 @@ def pack(x: Words, bits: int) -> bytes:
     if bits < 64 and int(flat.max(initial=0)) >> bits:
         raise InputError(f"a word does not fit into {bits} bits")
     out = np.empty(packed_bytes(flat.size, bits), np.uint8)
-    lib.fusion_rlwe_pack(pointer(out, writable=True), words(flat), bits, flat.size)
+    _operations().pack(pointer(out, writable=True), words(flat), bits, flat.size)
     return out.tobytes()
 
 
@@ -309,13 +306,17 @@ def unpack(data: bytes | Bytes, bits: int, n: int) -> Words:
     if spare and data[-1] >> (8 - spare):
         raise InputError("the last byte must end in zeros")
     out = np.empty(n, np.uint64)
-    lib.fusion_rlwe_unpack(words(out), ffi.from_buffer("uint8_t[]", data), bits, n)
+    _operations().unpack(words(out), ffi.from_buffer("uint8_t[]", data), bits, n)
     return out
 
 
 def packed_bytes(n: int, bits: int) -> int:
     """Length of what `pack` returns for n words."""
     return -(-n * bits // 8)
+
+
+def _operations() -> Any:
+    return operations(None, "rlwe")
 
 
 def _coefficients(ring: Ring, x: object) -> Words:

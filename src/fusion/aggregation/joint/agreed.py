@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -16,10 +17,13 @@ from fusion.aggregation.masked.agreed import verify
 from fusion.aggregation.masked.messages import decode, encode
 from fusion.crypto.rlwe.totals import total_bits
 from fusion.errors import PeerError
+from fusion.kernels import ntt
 from fusion.kernels import rlwe as kernel
 from fusion.kernels.ntt import PRIME_BITS, Words
 
 __all__ = [
+    "add_residues",
+    "add_words",
     "challenge_digest",
     "claim_digest",
     "commitments_digest",
@@ -32,12 +36,11 @@ __all__ = [
     "to_sign",
     "total_hash",
     "unpack_residues",
-    "unpack_words",
 ]
 
 LABEL = b"fusion/joint/1/"
 _BLANK = bytes(64)
-_BLOCK = 8
+_BLOCK = 4
 Signed = TypeVar("Signed", Commitment, Contribution, Coin, Projection)
 
 
@@ -112,12 +115,34 @@ def pack_residues(residues: Words) -> bytes:
 
 def unpack_residues(parameters: Parameters, data: bytes, sender: str, rows: int | None = None) -> Words:
     """What `pack_residues` wrote, (rows, limbs, n), each below its prime; an update's rows unless given."""
+    out = parameters.lattice.ring.empty(parameters.rows if rows is None else rows)
+    for place, block in _residues(parameters, data, sender, len(out)):
+        out[place] = block
+    return out
+
+
+def add_residues(parameters: Parameters, total: Words, data: bytes, sender: str) -> None:
+    """Add what `pack_residues` wrote to a sum, in place; nothing of it if anything is wrong."""
+    ring = parameters.lattice.ring
+    try:
+        for place, block in _residues(parameters, data, sender, len(total)):
+            ntt.add(ring, total[place], block, out=total[place])
+    except PeerError:
+        # the blocks before the wrong one are in the sum; they come again, and the wrong one ends it again
+        with contextlib.suppress(PeerError):
+            for place, block in _residues(parameters, data, sender, len(total)):
+                ntt.subtract(ring, total[place], block, out=total[place])
+        raise
+
+
+def _residues(parameters: Parameters, data: bytes, sender: str, rows: int) -> Iterator[tuple[slice, Words]]:
+    """Blocks of residues, each below its prime."""
     lattice = parameters.lattice
-    shape = parameters.rows if rows is None else rows, len(lattice.primes), lattice.degree
-    residues = _unpack(data, PRIME_BITS, shape, sender)
-    if (residues >= np.array(lattice.primes, np.uint64)[:, None]).any():
-        raise PeerError(f"{sender} sent a residue that is not below its prime; check that all run the same version")
-    return residues
+    primes = np.array(lattice.primes, np.uint64)[:, None]
+    for place, block in _unpack(data, PRIME_BITS, (rows, len(lattice.primes), lattice.degree), sender):
+        if (block >= primes).any():
+            raise PeerError(f"{sender} sent a residue that is not below its prime; check that all run the same version")
+        yield place, block
 
 
 def pack_words(parameters: Parameters, words: Words) -> bytes:
@@ -125,10 +150,11 @@ def pack_words(parameters: Parameters, words: Words) -> bytes:
     return _pack(words, total_bits(parameters.lattice))
 
 
-def unpack_words(parameters: Parameters, data: bytes, sender: str) -> Words:
-    """What `pack_words` wrote, (rows, n)."""
-    lattice = parameters.lattice
-    return _unpack(data, total_bits(lattice), (parameters.rows, lattice.degree), sender)
+def add_words(parameters: Parameters, total: Words, data: bytes, sender: str) -> None:
+    """Add what `pack_words` wrote to a sum, (rows, n), in place; it may wrap."""
+    # only the length can be wrong, and is seen before anything is added
+    for place, block in _unpack(data, total_bits(parameters.lattice), total.shape, sender):
+        total[place] += block
 
 
 def _pack(rows: Words, bits: int) -> bytes:
@@ -136,13 +162,13 @@ def _pack(rows: Words, bits: int) -> bytes:
     return b"".join(kernel.pack(rows[start : start + _BLOCK], bits) for start in range(0, len(rows), _BLOCK))
 
 
-def _unpack(data: bytes, bits: int, shape: tuple[int, ...], sender: str) -> Words:
-    out, row = np.empty(shape, np.uint64), math.prod(shape[1:]) * bits // 8
+def _unpack(data: bytes, bits: int, shape: tuple[int, ...], sender: str) -> Iterator[tuple[slice, Words]]:
+    row = math.prod(shape[1:]) * bits // 8
     if len(data) != shape[0] * row:
         raise PeerError(f"{sender} sent a vector of another length than {shape[0]} ciphertexts have")
     view = memoryview(data)
     for start in range(0, shape[0], _BLOCK):
-        block = out[start : start + _BLOCK]
-        part = np.frombuffer(view[start * row : (start + len(block)) * row], np.uint8)
-        block[:] = kernel.unpack(part, bits, block.size).reshape(block.shape)
-    return out
+        stop = min(start + _BLOCK, shape[0])
+        part = np.frombuffer(view[start * row : stop * row], np.uint8)
+        words = kernel.unpack(part, bits, (stop - start) * math.prod(shape[1:]))
+        yield slice(start, stop), words.reshape(stop - start, *shape[1:])

@@ -24,7 +24,7 @@ from fusion.kernels.ntt import Words
 __all__ = ["REPEATS", "add", "project", "read_projection", "write_projection"]
 
 REPEATS = 2
-_BLOCK = 16  # rows at a time: their products stay in the cache
+_BLOCK = 4  # rows at a time: their products stay in the cache
 
 Values = npt.NDArray[np.uint64]
 

@@ -34,7 +34,6 @@ from fusion.aggregation.masked.messages import decode, encode
 from fusion.crypto.rlwe import combine
 from fusion.crypto.rlwe.totals import open_total
 from fusion.errors import InputError, PeerError, TransportError
-from fusion.kernels import ntt
 from fusion.kernels.ntt import Words
 
 __all__ = ["Round", "Server"]
@@ -143,8 +142,7 @@ class Round:
         self._check(name, update.run, update.round)
         if self._claim is not None or index in self._included:
             raise PeerError(f"{name} sent its update twice or too late")
-        second = agreed.unpack_residues(parameters, update.second, name)
-        ntt.add(parameters.lattice.ring, self._second, second, out=self._second)
+        agreed.add_residues(parameters, self._second, update.second, name)
         self._included.add(index)
 
     def claim(self) -> bytes:
@@ -204,7 +202,7 @@ class Round:
         self._check(name, part.run, part.round)
         if index in self._opened:
             raise PeerError(f"{name} opened twice")
-        self._words += agreed.unpack_words(self._server.parameters, part.words, name)
+        agreed.add_words(self._server.parameters, self._words, part.words, name)
         self._opened.add(index)
 
     def total(self) -> npt.NDArray[np.int64]:

@@ -33,7 +33,7 @@ from fusion.kernels.ntt import Words
 
 __all__ = ["encrypt_summand", "open_total", "part_of_total", "second_halves", "total_bits"]
 
-_GROUP = 16
+_GROUP = 4
 
 
 def total_bits(parameters: Parameters) -> int:

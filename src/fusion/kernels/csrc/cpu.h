@@ -38,6 +38,11 @@ static inline int fusion_cpu_has_ifma(void)
            __builtin_cpu_supports("avx512bw");
 }
 
+static inline int fusion_cpu_has_vbmi(void)
+{
+    return fusion_cpu_has_ifma() && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vpopcntdq");
+}
+
 static inline int fusion_cpu_has_avx512(void)
 {
     __builtin_cpu_init();

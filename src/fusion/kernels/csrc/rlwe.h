@@ -68,4 +68,24 @@ void fusion_rlwe_round(uint64_t *x, const fusion_scale *scale, size_t n);
 void fusion_rlwe_pack(uint8_t *out, const uint64_t *x, unsigned bits, size_t n);
 void fusion_rlwe_unpack(uint64_t *out, const uint8_t *x, unsigned bits, size_t n);
 
+/* What rounds spend most of their time in. The functions above are the portable ones; every variant gives the same. */
+typedef struct {
+    const char *name;
+    void (*ternary)(const fusion_aes *aes, int64_t *out, const uint8_t *round_keys, size_t n, size_t first_row,
+                    size_t rows);
+    void (*error)(const fusion_aes *aes, int64_t *out, const uint8_t *round_keys, size_t n, size_t first_row,
+                  size_t rows);
+    void (*flood)(const fusion_aes *aes, uint64_t *x, const uint8_t *round_keys, unsigned bits,
+                  const fusion_modulus *moduli, size_t limbs, size_t n, size_t first_row, size_t rows);
+    void (*switch_words)(uint64_t *out, const uint64_t *x, const fusion_scale *scale, const fusion_modulus *moduli,
+                         size_t limbs, size_t n, size_t rows);
+    void (*pack)(uint8_t *out, const uint64_t *x, unsigned bits, size_t n);
+    void (*unpack)(uint64_t *out, const uint8_t *x, unsigned bits, size_t n);
+} fusion_rlwe;
+
+extern const fusion_rlwe fusion_rlwe_portable, fusion_rlwe_ifma;
+
+/* The i-th variant this CPU can run, fastest first; NULL past the last. The last one is always "portable". */
+const fusion_rlwe *fusion_rlwe_variant(int i);
+
 #endif

@@ -1,40 +1,13 @@
 #include "constant_time.h"
-#include "modular.h"
+#include "cpu.h"
 #include "rlwe.h"
-
-enum { BLOCKS = 256, WORDS = 2 * BLOCKS };
-
-/* One stream: row and kind are fixed, blocks are counted. */
-typedef struct {
-    const fusion_aes *aes;
-    const uint8_t *round_keys;
-    uint64_t next;
-    uint32_t row, kind;
-    uint8_t bytes[AES_BLOCK * BLOCKS];
-} stream;
-
-static void put(uint8_t *out, uint64_t value, int size)
-{
-    for (int i = 0; i < size; i++) out[i] = (uint8_t)(value >> 8 * i);
-}
+#include "rlwe_stream.h"
 
 static uint64_t word(const uint8_t *p)
 {
     uint64_t value = 0;
     for (int i = 0; i < 8; i++) value |= (uint64_t)p[i] << 8 * i;
     return value;
-}
-
-/* The next WORDS words. */
-static void refill(stream *s)
-{
-    for (int i = 0; i < BLOCKS; i++) {
-        uint8_t *block = s->bytes + AES_BLOCK * i;
-        put(block, s->next++, 8);
-        put(block + 8, s->row, 4);
-        put(block + 12, s->kind, 4);
-    }
-    s->aes->encrypt(s->bytes, s->bytes, s->round_keys, BLOCKS);
 }
 
 void fusion_rlwe_uniform(const fusion_aes *aes, uint64_t *out, const uint8_t *round_keys, const fusion_modulus *moduli,
@@ -92,27 +65,16 @@ void fusion_rlwe_error(const fusion_aes *aes, int64_t *out, const uint8_t *round
     each_word(aes, out, round_keys, n, first_row, rows, binomial);
 }
 
-enum { FLOOD_WORDS = 4 };
-
 void fusion_rlwe_flood(const fusion_aes *aes, uint64_t *x, const uint8_t *round_keys, unsigned bits,
                        const fusion_modulus *moduli, size_t limbs, size_t n, size_t first_row, size_t rows)
 {
     const unsigned top = (bits - 1) / 64;
-    uint64_t shifted[NTT_MAX_LIMBS], shifted_ratio[NTT_MAX_LIMBS];
+    uint64_t shifted[NTT_MAX_LIMBS], shifted_ratio[NTT_MAX_LIMBS], offset[NTT_MAX_LIMBS], mask[FLOOD_WORDS];
     int halves = bits <= 96; /* two pieces of 48 bits, of which one needs a product */
-    for (size_t l = 0; l < limbs; l++) {
-        shifted[l] = (1ULL << 48) % moduli[l].p;
-        shifted_ratio[l] = ratio_of(shifted[l], moduli[l].p);
-        halves &= moduli[l].p >> 47 != 0;
-    }
-    uint64_t mask[FLOOD_WORDS], offset[NTT_MAX_LIMBS];
+    for (size_t l = 0; l < limbs; l++) halves &= moduli[l].p >> 47 != 0;
     for (unsigned j = 0; j < FLOOD_WORDS; j++)
         mask[j] = bits >= 64 * (j + 1) ? ~0ULL : bits > 64 * j ? (1ULL << (bits - 64 * j)) - 1 : 0;
-    for (size_t l = 0; l < limbs; l++) { /* -2^(bits - 1) mod p */
-        uint64_t value = 1;
-        for (unsigned j = 1; j < bits; j++) value = less(2 * value, moduli[l].p);
-        offset[l] = moduli[l].p - value;
-    }
+    flood_constants(shifted, shifted_ratio, offset, bits, moduli, limbs);
     for (size_t r = 0; r < rows; r++, x += limbs * n) {
         stream s = {.aes = aes, .round_keys = round_keys, .row = (uint32_t)(first_row + r)};
         for (size_t k = 0; k < n; k++) {
@@ -140,4 +102,17 @@ void fusion_rlwe_flood(const fusion_aes *aes, uint64_t *x, const uint8_t *round_
         }
         wipe(&s, sizeof s);
     }
+}
+
+const fusion_rlwe fusion_rlwe_portable = {
+    "portable", fusion_rlwe_ternary, fusion_rlwe_error, fusion_rlwe_flood, fusion_rlwe_switch,
+    fusion_rlwe_pack, fusion_rlwe_unpack,
+};
+
+const fusion_rlwe *fusion_rlwe_variant(int i)
+{
+#if FUSION_IFMA
+    if (fusion_cpu_has_vbmi() && i-- == 0) return &fusion_rlwe_ifma;
+#endif
+    return i == 0 ? &fusion_rlwe_portable : NULL;
 }
