@@ -31,7 +31,7 @@ def meet(
             for pair in pairs:
                 with peer.operation("psi.intersect"):
                     session = peer.open(learn=learn, kinds=("text",), rows=len(pair[side]), parameters={})
-                    found = protocol.matches(peer, session, pair[side])
+                    found = protocol.matches(peer, session, [pair[side]].pop)
                     same = b"" if found is None or learn != "both" else found.tags.tobytes()[:64]
                     peer.finish({}, result=same)
                     got.append(found)

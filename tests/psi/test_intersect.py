@@ -225,7 +225,7 @@ def _items(identifiers):
     from fusion.psi.intersection import _items
     from fusion.tables import Table, key_columns
 
-    return _items(key_columns(Table.of(pd.DataFrame({"k": identifiers})), ["k"]), "error").digests
+    return _items(key_columns(Table.of(pd.DataFrame({"k": identifiers})), ["k"]), "error")[1]
 
 
 @pytest.mark.parametrize("learn", ["both", "left"])

@@ -234,7 +234,7 @@ def test_a_store_without_solution_ends_in_an_error_on_both_sides(monkeypatch):
                 try:
                     with peer.operation("psi.intersect"):
                         session = peer.open(learn="both", kinds=(), rows=len(rows), parameters={})
-                        found = vole.matches(peer, session, rows)
+                        found = vole.matches(peer, session, [rows].pop)
                         peer.finish({})
                     caught[peer.name, len(rows)] = len(found.ours)
                 except fusion.FusionError as error:

@@ -38,7 +38,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -70,8 +70,12 @@ def traffic(learner: int, other: int, *, both: bool) -> int:
     return ENDS_BYTES + sum(stream_bytes(rows, each, CHUNK) for rows, each in streams)
 
 
-def matches(peer: Channel, session: Session, items: Rows) -> Matches | None:
-    """Run the protocol over ``items``, shape (n, 32); None for a party that does not learn."""
+def matches(peer: Channel, session: Session, hand_over: Callable[[], Rows]) -> Matches | None:
+    """Run the protocol; None for a party that does not learn.
+
+    ``hand_over`` gives the digests, shape (n, 32), as many as the session says.
+    """
+    items = hand_over()
     n, m = session.ours.rows, session.theirs.rows
     width = tag_bytes(n, m)
     learn = session.ours.learn

@@ -84,17 +84,19 @@ def intersect(
         _check(how=how, duplicates=duplicates, protocol=protocol)
         peer.phase("reading keys")
         source = Table.of(table)
-        items = _items(key_columns(source, on), duplicates)
+        items, digests = _items(key_columns(source, on), duplicates)
+        held = [digests]
+        del digests  # whoever takes them out of the list is the only one to keep them
         session = peer.open(
             learn=learn,
             kinds=items.kinds,
-            rows=len(items.digests),
+            rows=len(items.positions),
             parameters={"how": how, "protocol": protocol, "suite": _suite(protocol)},
         )
-        chosen = choose(len(items.digests), session.theirs.rows) if protocol == "auto" else protocol
+        chosen = choose(len(items.positions), session.theirs.rows) if protocol == "auto" else protocol
         suite, run = _PROTOCOLS[chosen]
         settled = {"protocol": chosen, "suite": suite}
-        matches = run(peer, session, items.digests)
+        matches = run(peer, session, held.pop)
         if matches is None:
             peer.finish(_learned(session, peer, None), notes=_notes(items, session, peer, None), settled=settled)
             return None
@@ -131,23 +133,23 @@ class _Items:
 
     kinds: tuple[str, ...]
     report: tuple[ColumnReport, ...]
-    digests: npt.NDArray[np.uint8]  # (n, 32), one for each key
-    positions: npt.NDArray[np.int64]  # the row of the table where it stands
+    positions: npt.NDArray[np.int64]  # for each key, the row of the table where it stands
     repeated: int  # rows that were left out because an earlier one has their key
 
 
-def _items(keys: Keys, duplicates: str) -> _Items:
+def _items(keys: Keys, duplicates: str) -> tuple[_Items, npt.NDArray[np.uint8]]:
+    """The distinct keys, and the digest of each, (n, 32)."""
     domain = b"fusion/psi/item/1/" + "/".join(keys.kinds).encode()
     digests = hashing.hmac_columns(domain, keys.columns)
     again = repeated(digests)
     count = int(again.sum())
     if not count:
-        return _Items(keys.kinds, keys.report, digests, keys.valid, 0)
+        return _Items(keys.kinds, keys.report, keys.valid, 0), digests
     if duplicates == "error":
         raise InputError(
             f"{count} rows repeat a key of an earlier row; remove them, add a key column, or pass duplicates='first'"
         )
-    return _Items(keys.kinds, keys.report, digests[~again], keys.valid[~again], count)
+    return _Items(keys.kinds, keys.report, keys.valid[~again], count), digests[~again]
 
 
 def _learned(session: Session, peer: Channel, matched: int | None) -> dict[str, list[str]]:
@@ -171,6 +173,6 @@ def _notes(items: _Items, session: Session, peer: Channel, matched: int | None) 
     left_out = explain_left_out(items.report)
     if matched is None:
         return notes + left_out
-    if len(items.digests) and not session.theirs.rows:
+    if len(items.positions) and not session.theirs.rows:
         return [*notes, *left_out, f"{peer.peer} brought no usable key, so nothing can match; its notes say why"]
-    return notes + (explain_matches(items.report, len(items.digests), matched) or left_out)
+    return notes + (explain_matches(items.report, len(items.positions), matched) or left_out)

@@ -51,7 +51,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -77,11 +77,15 @@ _SEED, _STORE, _TAGS, _BITS = 1, 2, 3, 4
 Rows = npt.NDArray[np.uint8]
 
 
-def matches(peer: Channel, session: Session, items: Rows) -> Matches | None:
-    """Run the protocol over ``items``, shape (n, 32); None for a party that does not learn."""
+def matches(peer: Channel, session: Session, hand_over: Callable[[], Rows]) -> Matches | None:
+    """Run the protocol; None for a party that does not learn.
+
+    ``hand_over`` gives the digests, shape (n, 32), as many as the session says. If nobody else keeps them, they make
+    room as soon as they are hashed with the session.
+    """
     if _receives(session, peer):
-        return _receiver(peer, session, items)
-    return _sender(peer, session, items)
+        return _receiver(peer, session, hand_over)
+    return _sender(peer, session, hand_over)
 
 
 def traffic(encoded: int, tagged: int, *, both: bool) -> int:
@@ -101,12 +105,13 @@ def _receives(session: Session, peer: Channel) -> bool:
     return (session.ours.rows, peer.name) < (session.theirs.rows, peer.peer)
 
 
-def _receiver(peer: Channel, session: Session, items: Rows) -> Matches:
-    sizes = okvs.parameters(len(items))
+def _receiver(peer: Channel, session: Session, hand_over: Callable[[], Rows]) -> Matches:
+    count = session.ours.rows
+    sizes = okvs.parameters(count)
     peer.phase("making correlations")
     a, c = vole.Receiver.open(peer, session).extend(peer, session, sizes.columns)
-    peer.phase("encoding the store", len(items))
-    keys, values = _keys_and_values(session, items)
+    peer.phase("encoding the store", count)
+    keys, values = _keys_and_values(session, hand_over())
     seed = secrets.token_bytes(_WIDTH)  # only now: both sides have fixed their items
     store = okvs.encode(sizes, seed, keys, values)
     del values
@@ -115,8 +120,8 @@ def _receiver(peer: Channel, session: Session, items: Rows) -> Matches:
     peer.phase("sending the store", len(store))
     _send(peer, (_SEED, _frames(np.frombuffer(seed, np.uint8).reshape(1, _WIDTH))), (_STORE, _frames(store)))
     del store
-    peer.phase("tagging", len(items))
-    width = tag_bytes(session.ours.rows, session.theirs.rows)
+    peer.phase("tagging", count)
+    width = tag_bytes(count, session.theirs.rows)
     ours = _tags(session, okvs.decode(sizes, seed, keys, c), keys, width)
     del c, keys
     peer.phase("receiving tags", session.theirs.rows)
@@ -130,13 +135,14 @@ def _receiver(peer: Channel, session: Session, items: Rows) -> Matches:
     return Matches(mine, ours.take(mine, axis=0))
 
 
-def _sender(peer: Channel, session: Session, items: Rows) -> Matches | None:
+def _sender(peer: Channel, session: Session, hand_over: Callable[[], Rows]) -> Matches | None:
+    count = session.ours.rows
     sizes = okvs.parameters(session.theirs.rows)
     peer.phase("making correlations")
     sender = vole.Sender.open(peer, session)
     store = sender.extend(peer, session, sizes.columns)
-    keys, values = _keys_and_values(session, items)
-    order = permutation(len(items))
+    keys, values = _keys_and_values(session, hand_over())
+    order = permutation(count)
     peer.phase("receiving the store", len(store))
     seed = b""
     for stream, start, rows in _arrivals(peer, {_SEED: (1, _WIDTH), _STORE: (len(store), _WIDTH)}):
@@ -145,22 +151,22 @@ def _sender(peer: Channel, session: Session, items: Rows) -> Matches | None:
         else:
             block.scale_add(store[start : start + len(rows)], rows, sender.delta)
             peer.advance(len(rows))
-    peer.phase("tagging", len(items))
+    peer.phase("tagging", count)
     sums = okvs.decode(sizes, seed, keys, store)
     del store
     block.scale_add(sums, values, sender.delta)
     del values
-    width = tag_bytes(session.ours.rows, session.theirs.rows)
-    ours = np.empty((len(items), width), np.uint8)
+    width = tag_bytes(count, session.theirs.rows)
+    ours = np.empty((count, width), np.uint8)
 
     def shuffled() -> Iterator[Rows]:
-        for start in range(0, len(items), FRAME // width):
+        for start in range(0, count, FRAME // width):
             rows = order[start : start + FRAME // width]
             part = ours[start : start + len(rows)]
             part[:] = _tags(session, sums.take(rows, axis=0), keys.take(rows, axis=0), width)
             yield part
 
-    peer.phase("sending tags", len(items))
+    peer.phase("sending tags", count)
     _send(peer, (_TAGS, shuffled()))
     if session.ours.learn != "both":
         return None
