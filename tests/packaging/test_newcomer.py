@@ -39,7 +39,8 @@ def shape(text: str) -> str:
 def machine() -> dict[str, str]:
     """The environment of somebody who has not got this project: none of the developer's own."""
     ours = str(Path(sys.executable).parent)
-    kept = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV", "MAKEFLAGS"}}
+    left_out = {"PYTHONPATH", "VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL"}  # make speaks of folders when make called it
+    kept = {name: value for name, value in os.environ.items() if name not in left_out}
     path = [folder for folder in kept["PATH"].split(os.pathsep) if folder != ours]
     return {**kept, "PATH": os.pathsep.join(path), "COLUMNS": "80"}
 

@@ -47,7 +47,7 @@ def households() -> pd.DataFrame:
     path = _inside("causaldata", "social_insure", "Cai_2015.csv")
     table = _read(path, sep=",")
     if missing := [name for name in POLICY_COLUMNS if name not in table.columns]:
-        raise InputError(f"{path.name} lacks the columns {', '.join(missing)}; install causaldata 0.1.5")
+        raise InputError(f"{path.name} lacks the columns {', '.join(missing)}; install causaldata 0.1.4 or later")
     return table[list(POLICY_COLUMNS)]
 
 
