@@ -74,7 +74,14 @@ def side(
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in {"LINGER": 0.5, "HEARTBEAT": 0.1, "SILENCE": 1.0}.items():
+    for name, seconds in {"LINGER": 3.0, "HEARTBEAT": 0.1, "SILENCE": 20.0}.items():
+        monkeypatch.setattr(relay, name, seconds)
+
+
+@pytest.fixture
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what ends in silence."""
+    for name, seconds in {"LINGER": 0.5, "SILENCE": 1.0}.items():
         monkeypatch.setattr(relay, name, seconds)
 
 
@@ -204,10 +211,11 @@ def test_changed_bytes(keys: Keys, where: int) -> None:
     ids=lambda item: item[0],
 )
 def test_what_does_not_fit_counts_as_lost(keys: Keys, forgery: tuple[str, Callable[[bytes], bytes]]) -> None:
-    turn = itertools.count()
-    both(keys, Post(lambda _, packet: [forgery[1](packet) if next(turn) % 3 == 1 else packet]))
+    dice = random.Random(1)  # not every third: the sides' turns may fall in step with it
+    both(keys, Post(lambda _, packet: [forgery[1](packet) if dice.randrange(3) == 1 else packet]))
 
 
+@pytest.mark.usefixtures("_hasty")
 def test_bytes_acknowledged_by_the_relay_itself_stop_the_session_and_change_nothing(keys: Keys) -> None:
     def forward(name: str, packet: bytes) -> list[bytes]:
         return [] if name == "a" else [packet[:32] + (300).to_bytes(8, "little") + packet[40:]]
@@ -230,6 +238,7 @@ def test_a_key_that_is_not_pinned(keys: Keys) -> None:
     assert any("refused our key" in str(error) for error in outcome)
 
 
+@pytest.mark.usefixtures("_hasty")
 def test_another_name(keys: Keys) -> None:
     post = Post()
     outcome = duel(side(keys, post, "a", swap, called="c"), side(keys, post, "b", swap))
@@ -247,6 +256,7 @@ def test_another_session(keys: Keys) -> None:
     assert protocol_of("s1") != protocol_of("s2")
 
 
+@pytest.mark.usefixtures("_hasty")
 def test_nobody_there(keys: Keys) -> None:
     (error,) = duel(side(keys, Post(), "a", swap))
     assert isinstance(error, TransportError)
@@ -283,10 +293,11 @@ def test_a_courier_that_fails_ends_the_channel(keys: Keys) -> None:
 
 def test_computing_for_long_is_not_silence(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "TURN", 0.2)
+    monkeypatch.setattr(relay, "SILENCE", 3.0)
     pause = threading.Event()
 
     def slow(peer: Channel) -> list[bytes]:
-        return swap(peer, sent(1), inside=lambda _: bool(pause.wait(2.0)) and None)
+        return swap(peer, sent(1), inside=lambda _: bool(pause.wait(5.0)) and None)
 
     post = Post()
     a, b = duel(side(keys, post, "a", slow), side(keys, post, "b", lambda peer: swap(peer, sent(2))))
