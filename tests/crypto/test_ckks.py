@@ -256,8 +256,8 @@ def test_rows_of_two_keys_do_not_mix():
             call()
     with pytest.raises(PeerError, match="another key"):
         ckks.Ciphertexts.from_bytes(mine.to_bytes(), other.public)
-    # and forced past the check, the wrong key reads nothing like the numbers
-    assert np.abs(other._open(mine.residues) - rows(range(5))).min() > 1e3
+    # and forced past the check, the wrong key reads numbers all over 2^20: three of five within 1e3 is a chance of 1e-7
+    assert np.median(np.abs(other._open(mine.residues) - rows(range(5)))) > 1e3
 
 
 def test_keys_and_rows_travel():
