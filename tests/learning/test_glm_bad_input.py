@@ -130,14 +130,15 @@ def test_a_ridge_makes_up_for_collinear_columns(clear, joined):
     label, feature = fit_both(joined, ridge=1e-3)
     assert np.isfinite(label.coefficients["std err"]).all()
     # both carry half of the weight
-    own = label._fitted.own[[column.source for column in label._fitted.design.columns].index("theirs")]
-    assert own == pytest.approx(feature._fitted.own[1], rel=1e-3)
+    own = label._half.own[[column.source for column in label._half.design.columns].index("theirs")]
+    assert own == pytest.approx(feature._half.own[1], rel=1e-3)
 
 
 @pytest.mark.parametrize(
     "parameters",
     [
         {"family": "binomial"},
+        {"family": {}},
         {"family": "tweedie"},
         {"family": "tweedie", "power": 2.0},
         {"power": 1.5},

@@ -39,6 +39,11 @@ class Labels:
         family.check(labels, weights)
         return cls(labels, offset_of(family, exposure, offset, rows), weights)
 
+    @property
+    def rows(self) -> int:
+        """How many count."""
+        return int((self.weight > 0).sum())
+
     def start(self, family: Family) -> tuple[float, float]:
         """The intercept to begin with, and the mean second derivative by the linear predictor there."""
         start = family.start(self.y, self.offset, self.weight)
