@@ -12,12 +12,13 @@ import pandas as pd
 from fusion.channel import Channel
 from fusion.errors import InputError, PeerError
 from fusion.learning import inner_products
+from fusion.learning.binding import Binding
 from fusion.learning.design import Design
 from fusion.learning.estimator import Meeting, VerticalEstimator
 from fusion.learning.families import Family
 from fusion.learning.glm_half import GLMHalf
 from fusion.learning.labels import Labels, check_same_rows, offset_of
-from fusion.learning.solving import digest, solve
+from fusion.learning.solving import solve
 from fusion.learning.vertical import (
     VerticalObjective,
     ask_to_stop,
@@ -181,8 +182,10 @@ class VerticalGLM(VerticalEstimator[GLMHalf]):
             intercept=self.fit_intercept,
         )
         names = [f"{peer.peer}[{i}]" for i in range(met.theirs)] + [column.name for column in design.columns]
-        announced = repr((self._announced(), met.theirs, x.shape))
-        fit = digest(met.order, announced, x, labels.y, labels.offset, labels.weight)
+        kept = None
+        if path is not None:
+            announced = repr((self._announced(), met.theirs, x.shape))
+            kept = path, Binding(met.order, announced, x, labels.y, labels.offset, labels.weight)
         try:
             found = solve(
                 family,
@@ -194,7 +197,7 @@ class VerticalGLM(VerticalEstimator[GLMHalf]):
                 rounds=int(self.max_rounds),
                 begin=peer.phase,
                 tell=peer.tell,
-                checkpoint=None if path is None else (path, fit),
+                checkpoint=kept,
             )
         finally:
             products.wipe()

@@ -15,12 +15,12 @@ import pandas as pd
 
 from fusion.channel import Channel
 from fusion.errors import InputError, PeerError
+from fusion.learning.binding import Binding
 from fusion.learning.descent import LARGEST_COLUMN, LARGEST_WEIGHT, Plan, Targets, check_batches, prepare
 from fusion.learning.design import Design
 from fusion.learning.estimator import VerticalEstimator
 from fusion.learning.labels import binary_labels, check_same_rows, row_weights
 from fusion.learning.logistic_half import LogisticHalf
-from fusion.learning.solving import digest
 from fusion.learning.training import train
 from fusion.learning.vertical import one_channel, swap_numbers
 
@@ -168,7 +168,8 @@ class VerticalLogistic(VerticalEstimator[LogisticHalf]):
                 check_batches(plan, targets.weight[:, None], epochs, LARGEST_WEIGHT, "weights")
                 parts = (targets.y, targets.weight)
             if checkpoint is not None:
-                kept = Path(checkpoint), digest(met.order, repr((self._announced(), met.theirs, x.shape)), x, *parts)
+                announced = repr((self._announced(), met.theirs, x.shape))
+                kept = Path(checkpoint), Binding(met.order, announced, x, *parts)
             found = train(
                 channel, plan, columns, met.theirs, targets, epochs=epochs, patience=int(self.patience), checkpoint=kept
             )
