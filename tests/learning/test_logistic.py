@@ -12,8 +12,9 @@ from scipy.optimize import minimize
 import fusion
 from fusion import progress
 from fusion.errors import InputError, MismatchError
-from fusion.learning import RangeWarning, VerticalLogistic, ideal, metrics
+from fusion.learning import RangeWarning, VerticalLogistic, descent, ideal, metrics
 from fusion.learning import descent_checkpoint as checkpoints
+from fusion.learning.logistic import LEAST_RATE, MOST_RIDGE
 from fusion.learning.shares import Shared
 
 from .parties import INDEX
@@ -204,7 +205,10 @@ def bad(feature, label, y):
     for name, value in (
         ("ridge", -1.0),
         ("ridge", np.nan),
+        ("ridge", 1001.0),
         ("rate", 0.0),
+        ("rate", 9e-7),
+        ("rate", 1e-310),
         ("rate", 2.5),
         ("batch", 0),
         ("batch", 5000),
@@ -220,17 +224,31 @@ def bad(feature, label, y):
     yield {"epochs": 5000, "batch": 100}, "fewer epochs"
 
 
-@pytest.mark.parametrize("case", range(35))
+@pytest.mark.parametrize("case", range(38))
 def test_bad_input(case):
     feature, label, y = drawn(400)
     cases = list(bad(feature, label, y))
-    assert len(cases) == 35
+    assert len(cases) == 38
     changes, message = cases[case]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         with pytest.raises(InputError, match=message) as caught:
             fit_both(**{"feature": feature, "label": label, "y": y, "epochs": 1, **changes})
     assert "\n" not in str(caught.value)
+
+
+def test_the_limits_of_rate_and_ridge_keep_all_rows_in_a_sum():
+    """At the least rate the step of a row is far from its rounding; at the largest ridge most rows are more than 0."""
+    random = np.random.default_rng(1)
+    for rows in (300, 4096):
+        plan = descent.Plan(rows, 0, 4096, LEAST_RATE, b"")
+        # with one row in a step, mean square 1 and half a label away: in units of the weights
+        alone = descent.Plan(rows, 0, 1, LEAST_RATE, b"")
+        assert alone.column_scale * alone.residual_scale / 2 / 2**alone.divide_bits > 500
+        x = random.normal(size=(rows, 3))
+        columns = descent.prepare((x - x.mean(axis=0)) / x.std(axis=0), MOST_RIDGE, ["a", "b", "c"], intercept=False)
+        counted = (descent._dithered(columns.x * plan.column_scale, 0) != 0).sum(axis=0)
+        assert (counted > 200).all()
 
 
 def test_rows_in_another_order_and_other_parameters():

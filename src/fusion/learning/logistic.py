@@ -39,6 +39,10 @@ _STEPS = 240
 _FEWEST_EPOCHS = 8
 _MOST_STEPS = 1 << 13
 _MOST_BATCH = 4096
+# Below, a step moves weights by so few of their last digits that how these were rounded tells labels of single rows;
+# above, columns are so short that in a step all but a few rows are rounded to 0. docs/decisions/0022 has both.
+LEAST_RATE = 1e-6
+MOST_RIDGE = 1e3
 _FAR = 12.0
 _FARTHEST = 16.0
 
@@ -57,7 +61,7 @@ class VerticalLogistic(VerticalEstimator[LogisticHalf]):
     Parameters
     ----------
     ridge : float
-        Adds half of it times the squared standardised coefficients, intercept apart, to the mean loss.
+        Adds half of it times the squared standardised coefficients, intercept apart, to the mean loss; at most 1000.
     class_weight : "balanced", {0: number, 1: number} or None
         What rows of a label weigh; balanced lets both labels weigh the same in all.
     epochs : int, optional
@@ -65,7 +69,7 @@ class VerticalLogistic(VerticalEstimator[LogisticHalf]):
     batch : int
         Most rows in a step, at most 4096.
     rate : float
-        Length of a step, above 0 and at most 2; columns are prepared so that 2 suits all data. Weights may need less.
+        Length of a step, from 1e-6 to 2; columns are prepared so that 2 suits all data. Weights may need less.
     validation : float
         Share of the rows, below 0.5, held out to stop early; 0: none.
     patience : int
@@ -255,10 +259,12 @@ class VerticalLogistic(VerticalEstimator[LogisticHalf]):
             value = getattr(self, name)
             if value is not None and not (1 <= value <= most and value == int(value)):
                 raise InputError(f"{name} must be a whole number from 1 to {most}")
-        if not 0 <= self.ridge < np.inf:
-            raise InputError("ridge must be a number of 0 or more")
-        if not 0 < self.rate <= 2:
-            raise InputError("rate must be above 0 and at most 2")
+        if not 0 <= self.ridge <= MOST_RIDGE:
+            raise InputError(f"ridge must be from 0 to {MOST_RIDGE:g}; with more, few rows would count in a step")
+        if not LEAST_RATE <= self.rate <= 2:
+            raise InputError(
+                f"rate must be from {LEAST_RATE:g} to 2; shorter steps would tell labels by their rounding"
+            )
         if not 0 <= self.validation < 0.5:
             raise InputError("validation must be 0 or more and below 0.5")
         weights = self.class_weight
