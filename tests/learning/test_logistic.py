@@ -189,6 +189,8 @@ def bad(feature, label, y):
     yield {"feature": feature.assign(income=np.inf)}, "infinity"
     yield {"feature": feature.assign(income=1.0)}, "constant"
     yield {"feature": feature.assign(rare=np.arange(len(feature)) < 5)}, "in all but 5 rows"
+    yield {"extra": {"weight": np.arange(len(y)) < 299}}, "299 rows to train on are too few"
+    yield {"extra": {"weight": (y == 0) | (y.cumsum() < 10)}}, "coefficients would tell which"
     yield {"feature": feature.assign(twice=2 * feature.income), "ridge": 0.0}, "add up"
     yield {"feature": feature[[]]}, "no column"
     yield {"label": label.assign(far=np.where(np.arange(len(y)) == 7, 1e9, label.age)), "batch": 16}, "far from"
@@ -224,11 +226,11 @@ def bad(feature, label, y):
     yield {"epochs": 5000, "batch": 100}, "fewer epochs"
 
 
-@pytest.mark.parametrize("case", range(38))
+@pytest.mark.parametrize("case", range(40))
 def test_bad_input(case):
     feature, label, y = drawn(400)
     cases = list(bad(feature, label, y))
-    assert len(cases) == 38
+    assert len(cases) == 40
     changes, message = cases[case]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -249,6 +251,17 @@ def test_the_limits_of_rate_and_ridge_keep_all_rows_in_a_sum():
         columns = descent.prepare((x - x.mean(axis=0)) / x.std(axis=0), MOST_RIDGE, ["a", "b", "c"], intercept=False)
         counted = (descent._dithered(columns.x * plan.column_scale, 0) != 0).sum(axis=0)
         assert (counted > 200).all()
+
+
+def test_rows_held_out_without_weight_do_not_count():
+    model = VerticalLogistic(validation=0.1)
+    plan = descent.Plan(1000, 100, 1024, 2.0, b"seed")
+    weight = np.ones(1000)
+    weight[np.concatenate(plan.held_out())[20:]] = 0
+    model._check_counts(plan, 3, 3, weight)
+    weight[np.concatenate(plan.held_out())[0]] = 0
+    with pytest.raises(InputError, match="19 rows held out are too few"):
+        model._check_counts(plan, 3, 3, weight)
 
 
 def test_rows_in_another_order_and_other_parameters():

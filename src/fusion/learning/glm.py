@@ -123,9 +123,10 @@ class VerticalGLM(VerticalEstimator[GLMHalf]):
         Raises
         ------
         InputError
-            On columns or labels that cannot be used; with fewer rows than 300, or than 20 a column, 5 for each of
-            ``max_rounds`` and 5 for each pair of the label party's columns; or when a column of the feature party is
-            the same in all but 9 rows. What the label party sees would then say too much about single rows.
+            On columns or labels that cannot be used; with fewer rows of weight above 0 than 300, or than 20 a column, 5
+            for each of ``max_rounds`` and 5 for each pair of the label party's columns; or when a column of either
+            side, or labels, offsets or weights, are the same in all but 9 rows or fewer. What the label party sees
+            would then say too much about single rows.
         MismatchError
             When parameters, row counts or the order of rows differ.
 
@@ -268,17 +269,33 @@ class VerticalGLM(VerticalEstimator[GLMHalf]):
 
     def leakage(self) -> dict[str, list[str]]:
         """What each side of a fit learns: sentences for the ``"label"`` and for the ``"feature"`` party."""
-        both = "how many columns and rows the other side has"
+        sizes = "how many columns and rows the other side has"
+        coefficients = "all coefficients and standard errors, the other side's per standard deviation of its columns"
+        correlations = "the correlations of the other side's columns among each other and with its own"
+        norms = "of each vector that the other side multiplies, the power of two next to its norm"
+        if self.family == "gaussian":
+            weighted = (
+                "the sums over all rows of each of the other side's columns times the weighted labels, and of the "
+                "weighted products of all columns (the Fisher matrix), once"
+            )
+            return {
+                "label": [coefficients, correlations, weighted, norms, sizes],
+                "feature": ["its own coefficients and their standard errors", sizes],
+            }
+        apart = "" if self.family == "tweedie" else ", for means and labels apart"
         return {
             "label": [
-                "all coefficients, the other side's per standard deviation of its columns",
+                coefficients,
                 "in every round, the sum over all rows of each of the other side's columns times the residuals (the "
-                "gradient), and the deviance",
-                "the correlations of the other side's columns among each other and with its own",
-                "the same sums of products weighted by the means (the Fisher matrix), once, at the end",
-                both,
+                f"gradient){apart}, and the deviance",
+                correlations,
+                "the same sums of products weighted by the means (the Fisher matrix), and the sum of squared residuals "
+                "(Pearson's), once, at the end",
+                norms,
+                "in every round, whether the other side's part of a linear predictor is out of range",
+                sizes,
             ],
-            "feature": ["its own coefficients and their standard errors, and its coefficients in every round", both],
+            "feature": ["its own coefficients and their standard errors, and its coefficients in every round", sizes],
         }
 
     def _announced(self) -> dict[str, str | int]:

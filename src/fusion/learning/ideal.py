@@ -37,8 +37,7 @@ def _columns(
     theirs, ours = (Design.fit(X_parts[party], centre=centre) for party in (feature, label))
     if len(theirs[1]) != len(ours[1]):
         raise InputError(f"{feature} has {len(theirs[1])} rows, {label} {len(ours[1])}; they must be the same")
-    for design, x in (theirs, ours):
-        design.check_common(x)
+    theirs[0].check_common(theirs[1])
     return feature, theirs, ours
 
 
@@ -134,6 +133,7 @@ class GLM(VerticalGLM):
         """
         family = self._checked()
         feature, (theirs, xa), (ours, xb) = _columns(X_parts, label, centre=bool(self.fit_intercept))
+        ours.check_common(xb)
         labels = Labels.of(family, y, exposure, offset, weight, len(xb))
         self._check_counts(labels.rows, xb.shape[1] + bool(self.fit_intercept), xa.shape[1])
         x = np.column_stack([xa, xb, *([np.ones(len(xb))] if self.fit_intercept else [])])
@@ -248,10 +248,10 @@ class Logistic(VerticalLogistic):
         self._checked()
         feature, (theirs, xa), (ours, xb) = _columns(X_parts, label)
         plan = self._plan(len(xb), b"ideal")
-        self._check_counts(plan, xb.shape[1] + 1, xa.shape[1], label=True)
         labels = binary_labels(y, len(xb))
-        self._check_labels(labels)
         targets = Targets(labels, row_weights(labels, weight, self.class_weight))
+        self._check_labels(targets)
+        self._check_counts(plan, xb.shape[1] + 1, xa.shape[1], targets.weight)
         halves = [
             prepare(x, float(self.ridge), [column.name for column in design.columns], intercept=design is ours)
             for design, x in ((theirs, xa), (ours, xb))

@@ -134,8 +134,8 @@ class VerticalLogistic(VerticalEstimator[LogisticHalf]):
         InputError
             On columns or labels that cannot be used; with fewer rows to train on than 300, or than 20 for each column
             of the feature party and 10 for each of the label party; with fewer than 20 rows held out, if there are
-            any, or fewer than 10 of a label; when a column of the feature party is the same in all but 9 rows; or when
-            linear predictors may lie beyond 16.
+            any, or fewer than 10 of a label, rows of weight 0 not counted; when a column of the feature party
+            is the same in all but 9 rows or fewer; or when linear predictors may lie beyond 16.
         MismatchError
             When parameters, row counts or the order of rows differ.
 
@@ -148,20 +148,22 @@ class VerticalLogistic(VerticalEstimator[LogisticHalf]):
             self._checked()
             channel.phase("reading columns")
             design, x = Design.fit(X)
-            design.check_common(x)
             targets = None
             if y is None:
                 if weight is not None:
                     raise InputError("weight belongs to the label party, who passes y")
+                design.check_common(x)
             else:
                 check_same_rows(X, y=y, weight=weight)
                 labels = binary_labels(y, len(x))
-                self._check_labels(labels)
                 targets = Targets(labels, row_weights(labels, weight, self.class_weight))
+                self._check_labels(targets)
             met = self._meet(channel, X, x, label=targets is not None, constant=True)
             plan = self._plan(len(x), hashlib.sha256(b"fusion/learning/run/1/" + met.session).digest())
-            ours = x.shape[1] + (targets is not None)
-            self._check_counts(plan, ours, met.theirs, targets is not None)
+            if targets is None:
+                self._check_counts(plan, met.theirs, x.shape[1], np.ones(len(x)))
+            else:
+                self._check_counts(plan, x.shape[1] + 1, met.theirs, targets.weight)
             names = [column.name for column in design.columns]
             columns = prepare(x, float(self.ridge), names, intercept=targets is not None)
             epochs = self._most_epochs(plan)
@@ -228,6 +230,7 @@ class VerticalLogistic(VerticalEstimator[LogisticHalf]):
         both = [
             "how many columns and rows the other side has, how many epochs were run, and which the model is of",
             "the largest part of a linear predictor that is the other side's, rounded up to a whole number",
+            "where the other side's checkpoint stands, if it has one",
         ]
         held = ["after every epoch, the mean loss on the rows held out"] if self.validation else []
         return {
@@ -275,29 +278,31 @@ class VerticalLogistic(VerticalEstimator[LogisticHalf]):
         if not good:
             raise InputError("class_weight must be 'balanced', None, or a number above 0 for each of 0 and 1")
 
-    def _check_labels(self, labels: Floats) -> None:
+    def _check_labels(self, targets: Targets) -> None:
         """Refuse labels so rare that coefficients are about the few rows that have them."""
-        if min(labels.sum(), len(labels) - labels.sum()) < _FEWEST_LABELS:
+        ones = targets.y[targets.weight > 0].sum()
+        if min(ones, (targets.weight > 0).sum() - ones) < _FEWEST_LABELS:
             raise InputError(
                 f"fewer than {_FEWEST_LABELS} rows have one of the labels, so coefficients would tell which; pass more "
                 "rows"
             )
 
-    def _check_counts(self, plan: Plan, ours: int, theirs: int, label: bool) -> None:
-        """Refuse fits from whose coefficients labels could be computed."""
-        of_label, of_feature = (ours, theirs) if label else (theirs, ours)
+    def _check_counts(self, plan: Plan, of_label: int, of_feature: int, weight: Floats) -> None:
+        """Refuse fits from whose coefficients labels could be computed; rows without weight do not count."""
         if not of_feature:
             raise InputError("the feature party has no column to fit; pass at least one")
+        held = sum(int((weight[batch] > 0).sum()) for batch in plan.held_out())
+        rows = int((weight > 0).sum()) - held
         needed = max(_FEWEST_ROWS, _ROWS_PER_COLUMN * of_label + _ROWS_PER_THEIR_COLUMN * of_feature)
-        if plan.rows - plan.held < needed:
+        if rows < needed:
             raise InputError(
-                f"{plan.rows - plan.held} rows to train on are too few: {of_feature} columns of the feature party and "
-                f"{of_label} of the label party need {needed}, lest coefficients tell labels; leave columns out"
+                f"{rows} rows to train on are too few: {of_feature} columns of the feature party and {of_label} of the "
+                f"label party need {needed}, lest coefficients tell labels; leave columns out"
             )
-        if self.validation and plan.held < _FEWEST_HELD:
+        if self.validation and held < _FEWEST_HELD:
             raise InputError(
-                f"{plan.held} rows held out are too few, lest losses tell about single rows; hold out {_FEWEST_HELD}, "
-                "or none"
+                f"{held} rows held out are too few, lest losses tell about single rows; hold out {_FEWEST_HELD}, or "
+                "none"
             )
 
     def _plan(self, rows: int, seed: bytes) -> Plan:
