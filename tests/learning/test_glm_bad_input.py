@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import fusion
 from fusion.errors import FusionError, InputError, MismatchError, PeerAborted
 from fusion.learning import ConvergenceWarning, VerticalGLM, ideal
-from fusion.learning.design import Design
+from fusion.learning.design import Design, check_common
 from fusion.learning.vertical import VerticalObjective
 
 from .parties import FEATURE, LABEL, Joined, fit_both
@@ -108,6 +112,22 @@ LABEL_FAULTS = {
         {},
         "'rare[a]' has one value in all but 9 rows",
     ),
+    "rare column of rows that count": (
+        lambda j: (
+            j.extra.update(weight=np.arange(700) < 500),
+            setattr(j, "label", j.label.assign(rare=np.arange(700) > 490)),
+        ),
+        {},
+        "'rare' has one value in all but 9 rows",
+    ),
+    "rare column of rows that do not": (
+        lambda j: (
+            j.extra.update(weight=np.arange(700) < 500),
+            setattr(j, "label", j.label.assign(rare=np.arange(700) == 600)),
+        ),
+        {},
+        "'rare' has one value in all but 1 rows",
+    ),
     "rare events": (lambda j: setattr(j, "y", (np.arange(700) < 9) * 2.0), {}, "y has one value in all but 9 rows"),
     "rare exposure": (
         lambda j: j.extra.update(exposure=np.where(np.arange(700) < 9, 0.5, 1.0)),
@@ -161,6 +181,17 @@ def test_what_a_rare_column_of_the_label_party_would_tell(clear, joined, monkeyp
     value = (cost.iloc[5] - cost.mean()) / cost.std(ddof=0)
     share = 1 / 700
     assert seen[0][1, -2] == pytest.approx(value / np.sqrt(share * (1 - share)), rel=1e-9)
+
+
+@given(st.lists(st.sampled_from([1.0, 1.0, 1.0, -2.0, 0.5]), min_size=20, max_size=60))
+def test_rows_apart_are_counted(values):
+    """Against counting every value: from 1 to 9 rows apart are too few, none and 10 are not."""
+    apart = len(values) - max(Counter(values).values())
+    if 0 < apart < 10:
+        with pytest.raises(InputError, match=f"in all but {apart} rows"):
+            check_common("it", np.array(values), "")
+    else:
+        check_common("it", np.array(values), "")
 
 
 def test_constant_weights_and_exposures_are_no_rare_ones(clear, joined):

@@ -140,7 +140,8 @@ def check_common(what: str, values: Floats, remedy: str) -> None:
 
     It does not matter whose values they are, as a sum of products tells of both factors.
     """
-    apart = len(values) - int(pd.Series(values).value_counts().iloc[0])
+    middle = len(values) // 2
+    apart = int((values != np.partition(values, middle)[middle]).sum())  # what most rows have is the median
     if 0 < apart < _FEWEST:
         raise InputError(
             f"{what} has one value in all but {apart} rows, so sums over it would tell about those rows; at least "

@@ -147,6 +147,7 @@ class VerticalGLM(VerticalEstimator[GLMHalf]):
             else:
                 check_same_rows(X, y=y, exposure=exposure, offset=offset, weight=weight)
                 labels = Labels.of(family, y, exposure, offset, weight, len(x))
+                design.check_common(x[labels.weight > 0])
             met = self._meet(channel, X, x, label=labels is not None, constant=bool(self.fit_intercept))
             if labels is None:
                 self._check_counts(len(x), met.theirs, x.shape[1])

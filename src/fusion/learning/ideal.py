@@ -133,8 +133,9 @@ class GLM(VerticalGLM):
         """
         family = self._checked()
         feature, (theirs, xa), (ours, xb) = _columns(X_parts, label, centre=bool(self.fit_intercept))
-        ours.check_common(xb)
         labels = Labels.of(family, y, exposure, offset, weight, len(xb))
+        for rows in (xb, xb[labels.weight > 0]):
+            ours.check_common(rows)
         self._check_counts(labels.rows, xb.shape[1] + bool(self.fit_intercept), xa.shape[1])
         x = np.column_stack([xa, xb, *([np.ones(len(xb))] if self.fit_intercept else [])])
         intercept = x.shape[1] - 1 if self.fit_intercept else None
