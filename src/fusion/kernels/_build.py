@@ -73,9 +73,9 @@ ffibuilder.cdef(
     const fusion_sha512 *fusion_sha512_variant(int i);
     void fusion_expand_message_xmd(const fusion_sha512 *sha, uint8_t *out, size_t length, const uint8_t *rows,
                                    size_t width, const uint8_t *dst, size_t dst_length, size_t n);
-    void fusion_hmac_sha256_columns(const fusion_sha256 *sha, uint8_t *out, const uint8_t *key, size_t key_length,
-                                    const int64_t **offsets, const uint8_t **data, size_t columns,
-                                    size_t start, size_t n);
+    void fusion_sha256_columns(const fusion_sha256 *sha, uint8_t *out, const uint8_t *prefix, size_t prefix_length,
+                               const int64_t **offsets, const uint8_t **data, size_t columns,
+                               size_t start, size_t n);
     void fusion_sha256_rows(const fusion_sha256 *sha, uint8_t *out, size_t out_width, const uint8_t *prefix,
                             size_t prefix_length, const uint8_t *rows, size_t width, size_t n);
 
