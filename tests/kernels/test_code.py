@@ -78,15 +78,58 @@ def test_no_element_is_lost():
         assert compressed(rows).any(axis=1).sum() >= n // 4
 
 
-def test_threads_change_nothing_and_the_result_stays_in_place():
-    rows = vector(9600)
-    expected = compressed(rows)
-    for threads in (1, 2, None):
-        copy = rows.copy()
-        result = code.compress(copy, threads=threads)
-        assert (result == expected).all()
-        assert np.shares_memory(result, copy)
+def test_threads_change_nothing():
+    rows = vector(32 * 6000)  # three parts, of 64 buckets
+    expected = compressed(rows, threads=1)
+    assert expected.shape == (16 * 6000, 16)
+    for threads in (2, 3, None):
+        assert (compressed(rows, threads=threads) == expected).all()
     assert code.compress(vector(0)).shape == (0, 16)
+
+
+def noise(stretches, leaves, seed):
+    source = np.random.default_rng(seed)
+    points = source.integers(0, leaves, stretches).astype(np.uint64)
+    values = vector(stretches, seed)
+    rows = np.zeros((stretches, leaves, 16), np.uint8)
+    rows[np.arange(stretches), points] = values
+    return points, values, rows.reshape(-1, 16)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32))
+def test_noise_is_compressed_as_the_vector_that_it_stands_for(stretches, leaves, seed):
+    points, values, rows = noise(32 * stretches, leaves, seed)
+    for variant in block.variants():
+        assert (code.compress_noise(points, values, leaves, variant=variant) == compressed(rows)).all()
+
+
+@pytest.mark.parametrize("leaves", [2048, 6000])
+def test_noise_of_several_parts(leaves):
+    points, values, rows = noise(64, leaves, leaves)
+    for threads in (1, 2):
+        assert (code.compress_noise(points, values, leaves, threads=threads) == compressed(rows)).all()
+    # at the very ends of stretches
+    points[::2], points[1::2] = 0, leaves - 1
+    rows = np.zeros((64, leaves, 16), np.uint8)
+    rows[np.arange(64), points] = values
+    assert (code.compress_noise(points, values, leaves) == compressed(rows.reshape(-1, 16))).all()
+
+
+@pytest.mark.parametrize(
+    ("points", "values", "leaves", "words"),
+    [
+        (np.zeros(32, np.uint64), vector(31), 32, "as many points"),
+        (np.zeros(32, np.int64), vector(32), 32, "uint64"),
+        (np.full(32, 32, np.uint64), vector(32), 32, "below 32"),
+        (np.zeros(32, np.uint64), vector(32), 0, "below 0"),
+        (np.zeros(31, np.uint64), vector(31), 1, "multiple of 32"),
+        (np.zeros(32, np.uint64), vector(32)[:, :8], 32, "shape"),
+    ],
+)
+def test_malformed_noise_is_refused(points, values, leaves, words):
+    with pytest.raises(InputError, match=words):
+        code.compress_noise(points, values, leaves)
 
 
 def test_the_contraction_is_maximum_distance_separable():

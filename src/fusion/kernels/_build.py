@@ -173,10 +173,15 @@ ffibuilder.cdef(
     size_t fusion_excode_buckets(size_t n);
     void fusion_excode_count(const fusion_excode *code, uint32_t *counts, uint32_t pass, size_t start, size_t stop);
     void fusion_excode_sum(uint8_t *sum, const uint8_t *x, size_t start, size_t stop);
-    void fusion_excode_scatter(const fusion_excode *code, uint8_t *scratch, const uint8_t *x, const uint8_t *before,
-                               uint32_t *next, uint32_t pass, size_t start, size_t stop);
-    void fusion_excode_shuffle(const fusion_excode *code, uint8_t *x, const uint8_t *scratch, const uint32_t *starts,
-                               uint32_t pass, size_t first, size_t last);
+    void fusion_excode_scatter(const fusion_excode *code, uint8_t *out, const uint8_t *x, const uint8_t *before,
+                               uint32_t *next, size_t start, size_t stop);
+    void fusion_excode_scatter_noise(const fusion_excode *code, uint8_t *out, const uint64_t *points,
+                                     const uint8_t *values, size_t leaves, const uint8_t *before, uint32_t *next,
+                                     size_t start, size_t stop);
+    void fusion_excode_next_pass(const fusion_excode *code, uint8_t *out, const uint8_t *x, const uint32_t *starts,
+                                 const uint8_t *before, uint32_t *next, size_t first, size_t last);
+    void fusion_excode_shuffle(const fusion_excode *code, uint8_t *out, const uint8_t *x, const uint32_t *starts,
+                               size_t first, size_t last);
     void fusion_excode_contract(const fusion_excode *code, uint8_t *x, size_t first, size_t last);
 
     typedef struct { uint64_t high; uint32_t low, row; } fusion_join_entry;
