@@ -168,7 +168,7 @@ class Sender:
         keys = self._transfers.answer(label, NOISE * depth, received[:requests])
         totals = sums[:, -1, 0] ^ sums[:, -1, 1] ^ self._noise.extend(label, NOISE, received[requests:])
         swap(peer, np.concatenate([trees.hide(sums, keys).reshape(-1, WIDTH), totals]), 0)
-        return _cut(code.compress(b.reshape(-1, WIDTH), threads=threads), length)
+        return _cut(code.Code(NOISE * count, threads=threads).compress(b.reshape(-1, WIDTH)), length)
 
 
 class Receiver:
@@ -204,13 +204,14 @@ class Receiver:
         request, keys = self._transfers.request(label, bits)
         message, shares = self._noise.extend(label, values)
         swap(peer, np.concatenate([request, message]), 0)
+        compressing = code.Code(NOISE * count, threads=threads)
         # while the sender answers
-        a = _cut(code.compress_noise(points, values, count, threads=threads), length)
+        a = _cut(compressing.compress_noise(points, values), length)
         received = swap(peer, None, (2 * depth + 1) * NOISE)
         hints = trees.reveal(received[:-NOISE], bits, keys, NOISE)
         c, totals = ggm.puncture(hints, points, trees.level_keys(label, NOISE, depth), count, threads=threads)
         ggm.place(c, points, totals ^ received[-NOISE:] ^ shares, threads=threads)
-        return a, _cut(code.compress(c.reshape(-1, WIDTH), threads=threads), length)
+        return a, _cut(compressing.compress(c.reshape(-1, WIDTH)), length)
 
 
 def _draw(source: Source, n: int) -> Rows:

@@ -178,9 +178,12 @@ ffibuilder.cdef(
     void fusion_excode_scatter_noise(const fusion_excode *code, uint8_t *out, const uint64_t *points,
                                      const uint8_t *values, size_t leaves, const uint8_t *before, uint32_t *next,
                                      size_t start, size_t stop);
+    void fusion_excode_order(const fusion_excode *code, uint16_t *order, const uint32_t *starts, uint32_t pass,
+                             size_t first, size_t last);
     void fusion_excode_next_pass(const fusion_excode *code, uint8_t *out, const uint8_t *x, const uint32_t *starts,
-                                 const uint8_t *before, uint32_t *next, size_t first, size_t last);
-    void fusion_excode_shuffle(const fusion_excode *code, uint8_t *out, const uint8_t *x, const uint32_t *starts,
+                                 const uint16_t *order, const uint8_t *before, uint32_t *next, size_t first,
+                                 size_t last);
+    void fusion_excode_shuffle(uint8_t *out, const uint8_t *x, const uint32_t *starts, const uint16_t *order,
                                size_t first, size_t last);
     void fusion_excode_contract(const fusion_excode *code, uint8_t *x, size_t first, size_t last);
 

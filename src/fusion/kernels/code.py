@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fusion.errors import InputError
 from fusion.kernels._native import ffi, lib
 from fusion.kernels._rows import Bytes, pointer, points_below, split
-from fusion.kernels.block import WIDTH, Operations, blocks, expand_key, operations
+from fusion.kernels.block import WIDTH, blocks, expand_key, operations
 
 SIDE = 16
 """The code works on vectors whose length is a multiple of twice this number."""
@@ -29,175 +29,189 @@ _GRAIN = 2048
 _SEED = b"fusion/kernels/code/1"
 
 
-def compress(vector: Bytes, *, threads: int | None = None, variant: str | None = None) -> Bytes:
-    """Compress a vector of n elements of GF(2^128) to n / 2.
+class Code:
+    """The code for vectors of n elements of GF(2^128), which it compresses to n / 2.
+
+    What it draws for one vector it keeps for the next: 4 bytes an element.
 
     Parameters
     ----------
-    vector : (n, 16) uint8
-        Contiguous and writable, n a multiple of 32 and at most 2^28. It is used up.
+    n : int
+        A multiple of 32, at most 2^28.
     threads : int, optional
-        Threads that share it; None: all CPUs this process may use.
+        Threads that share the work; None: all CPUs this process may use.
     variant : str, optional
         As in `fusion.kernels.block`.
 
-    Returns
-    -------
-    (n / 2, 16) uint8
-
     Raises
     ------
     InputError
-        On another shape or type, or if the vector cannot be written in place.
+        On another length.
     """
-    if blocks(vector, "a vector") is not vector or not vector.flags.writeable:
-        raise InputError("a vector must be a contiguous array that can be written")
-    code = _Code(len(vector), threads, operations(variant))
 
-    def scatter(out: Bytes, before: Bytes, following: Any, start: int, stop: int) -> None:
-        lib.fusion_excode_scatter(
-            code.c, pointer(out, writable=True), pointer(vector), pointer(before), following, start, stop
-        )
-
-    return code.compress(scatter, code.sums(vector, code.parts), vector)
-
-
-def compress_noise(
-    points: NDArray[np.uint64],
-    values: Bytes,
-    leaves: int,
-    *,
-    threads: int | None = None,
-    variant: str | None = None,
-) -> Bytes:
-    """Compress a vector of t stretches of ``leaves`` elements, zero but for one in each.
-
-    Time and memory access do not depend on where these are.
-
-    Parameters
-    ----------
-    points : (t,) uint64
-        Their places, each within its stretch: below ``leaves``.
-    values : (t, 16) uint8
-        What they are.
-    leaves : int
-        t times it is as the length of a vector in `compress`.
-    threads, variant
-        As in `compress`.
-
-    Returns
-    -------
-    (t * leaves / 2, 16) uint8
-
-    Raises
-    ------
-    InputError
-        On another shape or type, or a point out of range.
-    """
-    added = blocks(values, "values")
-    stretches = points_below(points, leaves)
-    if len(stretches) != len(added):
-        raise InputError(f"{len(added)} values need as many points, not {len(stretches)}")
-    code = _Code(len(added) * leaves, threads, operations(variant))
-    places = np.arange(len(added), dtype=np.uint64) * np.uint64(leaves) + stretches
-
-    def sum_before(start: int) -> Bytes:
-        come: NDArray[np.uint8] = np.bitwise_xor.reduce(added * (places < start)[:, None], axis=0)
-        return come
-
-    def scatter(out: Bytes, before: Bytes, following: Any, start: int, stop: int) -> None:
-        lib.fusion_excode_scatter_noise(
-            code.c,
-            pointer(out, writable=True),
-            ffi.from_buffer("uint64_t[]", stretches),
-            pointer(added),
-            leaves,
-            pointer(before),
-            following,
-            start,
-            stop,
-        )
-
-    befores = np.array([sum_before(start) for start, _ in code.parts], np.uint8).reshape(-1, WIDTH)
-    return code.compress(scatter, befores, np.empty((code.n, WIDTH), np.uint8))
-
-
-_Scatter = Callable[[Bytes, Bytes, Any, int, int], object]
-
-
-class _Code:
-    """The code of one length."""
-
-    def __init__(self, n: int, threads: int | None, ops: Operations) -> None:
-        if n % (2 * SIDE) or n > MAX_ROWS:
+    def __init__(self, n: int, *, threads: int | None = None, variant: str | None = None) -> None:
+        if n % (2 * SIDE) or not 0 <= n <= MAX_ROWS:
             raise InputError(f"a vector must have a multiple of {2 * SIDE} rows and at most {MAX_ROWS}, not {n}")
-        self.n, self._threads = n, threads
-        self.c = ffi.new("fusion_excode *")
-        self.c.aes, self.c.field, self.c.n = ops.aes, ops.gf128, n
+        ops = operations(variant)
+        self._n, self._threads = n, threads
+        self._c = ffi.new("fusion_excode *")
+        self._c.aes, self._c.field, self._c.n = ops.aes, ops.gf128, n
         self._keep = _round_keys(), ffi.from_buffer("uint8_t[]", _weights())
-        self.c.round_keys, self.c.weights = self._keep
+        self._c.round_keys, self._c.weights = self._keep
         self._buckets = lib.fusion_excode_buckets(n)
-        self.parts = _cut(n, _PART)
+        self._ranges = _cut(self._buckets, 1)
 
-    def compress(self, first_pass: _Scatter, befores: Bytes, room: Bytes) -> Bytes:
-        """What `first_pass` scatters, compressed; `room` is as long as the vector and may hold it."""
-        x = np.empty((self.n, WIDTH), np.uint8)
-        starts, places = self._places(0, self.parts)
-        self._for_each(self.parts, lambda i, start, stop: first_pass(x, befores[i], _words(places[i]), start, stop))
-        # the first pass is over with the room; the second reads it bucket by bucket, while they are warm
-        ranges = _cut(self._buckets, 1)
-        parts = [(int(starts[first]), int(starts[last])) for first, last in ranges]
-        befores = self.sums(x, parts)
-        ends, places = self._places(1, parts)
+    def compress(self, vector: Bytes) -> Bytes:
+        """Compress a vector.
+
+        Parameters
+        ----------
+        vector : (n, 16) uint8
+            Contiguous and writable. It is used up.
+
+        Returns
+        -------
+        (n / 2, 16) uint8
+
+        Raises
+        ------
+        InputError
+            On another shape or type, or if the vector cannot be written in place.
+        """
+        if blocks(vector, "a vector") is not vector or not vector.flags.writeable:
+            raise InputError("a vector must be a contiguous array that can be written")
+        if len(vector) != self._n:
+            raise InputError(f"this code is for {self._n} rows, not {len(vector)}")
+        parts = self._first.parts
+        before = self._sums(vector, parts)
+
+        def scatter(out: Bytes, following: Any, part: int) -> None:
+            lib.fusion_excode_scatter(
+                self._c, pointer(out, writable=True), pointer(vector), pointer(before[part]), following, *parts[part]
+            )
+
+        return self._compress(scatter, vector)
+
+    def compress_noise(self, points: NDArray[np.uint64], values: Bytes) -> Bytes:
+        """Compress a vector of t equal stretches, each zero but for one element.
+
+        Time and memory access do not depend on where these are.
+
+        Parameters
+        ----------
+        points : (t,) uint64
+            Their places, each within its stretch: below n / t.
+        values : (t, 16) uint8
+            What they are.
+
+        Returns
+        -------
+        (n / 2, 16) uint8
+
+        Raises
+        ------
+        InputError
+            On another shape or type, a number of stretches that does not divide n, or a point out of range.
+        """
+        added = blocks(values, "values")
+        if not len(added) or self._n % len(added):
+            raise InputError(f"{self._n} rows cannot be cut into {len(added)} equal stretches")
+        leaves = self._n // len(added)
+        places = points_below(points, leaves)
+        if len(places) != len(added):
+            raise InputError(f"{len(added)} values need as many points, not {len(places)}")
+        ahead = np.arange(len(added), dtype=np.uint64) * np.uint64(leaves) + places
+        parts = self._first.parts
+        # multiplied and not selected: where the noise stands is secret
+        before = [np.bitwise_xor.reduce(added * (ahead < start)[:, None], axis=0) for start, _ in parts]
+
+        def scatter(out: Bytes, following: Any, part: int) -> None:
+            lib.fusion_excode_scatter_noise(
+                self._c,
+                pointer(out, writable=True),
+                ffi.from_buffer("uint64_t[]", places),
+                pointer(added),
+                leaves,
+                pointer(before[part]),
+                following,
+                *parts[part],
+            )
+
+        return self._compress(scatter, np.empty((self._n, WIDTH), np.uint8))
+
+    def _compress(self, scatter: Callable[[Bytes, Any, int], None], room: Bytes) -> Bytes:
+        """What `scatter` brings part by part, compressed; `room` is as long as the vector, and may be the vector."""
+        x = np.empty((self._n, WIDTH), np.uint8)
+        first, second = self._first, self._second
+        places = first.places.copy()
+        self._for_each(first.parts, lambda part, *_: scatter(x, _words(places[part]), part))
+        # From here on the room is free. Each bucket goes through the second pass while it is warm.
+        before, places = self._sums(x, second.parts), second.places.copy()
         self._for_each(
-            ranges,
-            lambda i, first, last: lib.fusion_excode_next_pass(
-                self.c,
+            self._ranges,
+            lambda part, start, stop: lib.fusion_excode_next_pass(
+                self._c,
                 pointer(room, writable=True),
                 pointer(x),
-                _words(starts),
-                pointer(befores[i]),
-                _words(places[i]),
-                first,
-                last,
+                _words(first.starts),
+                _order(first.order),
+                pointer(before[part]),
+                _words(places[part]),
+                start,
+                stop,
+            ),
+        )
+        self._for_each(
+            self._ranges,
+            lambda _, start, stop: lib.fusion_excode_shuffle(
+                pointer(x, writable=True), pointer(room), _words(second.starts), _order(second.order), start, stop
             ),
         )
         split(
-            lambda first, last: lib.fusion_excode_shuffle(
-                self.c, pointer(x, writable=True), pointer(room), _words(ends), first, last
-            ),
-            self._buckets,
-            threads=self._threads,
-            grain=1,
-        )
-        split(
-            lambda first, last: lib.fusion_excode_contract(self.c, pointer(x, writable=True), first, last),
-            self.n // (2 * SIDE),
+            lambda start, stop: lib.fusion_excode_contract(self._c, pointer(x, writable=True), start, stop),
+            self._n // (2 * SIDE),
             threads=self._threads,
             grain=_GRAIN,
         )
-        x.resize((self.n // 2, WIDTH), refcheck=False)  # gives back what was used up, without a copy; no view is left
+        x.resize((self._n // 2, WIDTH), refcheck=False)  # gives back what was used up, without a copy; no view is left
         return x
 
-    def sums(self, x: Bytes, parts: list[tuple[int, int]]) -> Bytes:
+    @functools.cached_property
+    def _first(self) -> _Pass:
+        return self._pass(0, _cut(self._n, _PART))
+
+    @functools.cached_property
+    def _second(self) -> _Pass:
+        starts = self._first.starts
+        return self._pass(1, [(int(starts[start]), int(starts[stop])) for start, stop in self._ranges])
+
+    def _pass(self, number: int, parts: list[tuple[int, int]]) -> _Pass:
+        counts = np.zeros((len(parts), self._buckets), np.uint32)
+        self._for_each(
+            parts,
+            lambda part, start, stop: lib.fusion_excode_count(self._c, _words(counts[part]), number, start, stop),
+        )
+        starts = np.zeros(self._buckets + 1, np.uint32)
+        np.cumsum(counts.sum(axis=0), out=starts[1:])
+        places = (np.cumsum(counts, axis=0) - counts + starts[:-1]).astype(np.uint32)
+        order = np.empty(self._n, np.uint16)
+        self._for_each(
+            self._ranges,
+            lambda _, start, stop: lib.fusion_excode_order(self._c, _order(order), _words(starts), number, start, stop),
+        )
+        return _Pass(parts, starts, places, order)
+
+    def _sums(self, x: Bytes, parts: list[tuple[int, int]]) -> Bytes:
         """For each part, the sum of all elements before it."""
         sums = np.zeros((len(parts) + 1, WIDTH), np.uint8)
         self._for_each(
             parts,
-            lambda i, start, stop: lib.fusion_excode_sum(pointer(sums[i + 1], writable=True), pointer(x), start, stop),
+            lambda part, start, stop: lib.fusion_excode_sum(
+                pointer(sums[part + 1], writable=True), pointer(x), start, stop
+            ),
         )
         before: Bytes = np.bitwise_xor.accumulate(sums, axis=0)
         return before
-
-    def _places(self, number: int, parts: list[tuple[int, int]]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-        """Where the buckets of a pass start, and where each part puts its elements: after those of the parts before."""
-        counts = np.zeros((len(parts), self._buckets), np.uint32)
-        self._for_each(
-            parts, lambda i, start, stop: lib.fusion_excode_count(self.c, _words(counts[i]), number, start, stop)
-        )
-        starts = np.zeros(self._buckets + 1, np.uint32)
-        np.cumsum(counts.sum(axis=0), out=starts[1:])
-        return starts, (np.cumsum(counts, axis=0) - counts + starts[:-1]).astype(np.uint32)
 
     def _for_each(self, parts: list[tuple[int, int]], work: Callable[[int, int, int], object]) -> None:
         def some(first: int, last: int) -> None:
@@ -205,6 +219,15 @@ class _Code:
                 work(i, *parts[i])
 
         split(some, len(parts), threads=self._threads, grain=1)
+
+
+class _Pass(NamedTuple):
+    """What a pass does to every vector."""
+
+    parts: list[tuple[int, int]]  # elements that are scattered together
+    starts: NDArray[np.uint32]  # of the buckets
+    places: NDArray[np.uint32]  # for each part and bucket, where the part's elements begin
+    order: NDArray[np.uint16]  # of the elements of each bucket
 
 
 def _cut(n: int, smallest: int) -> list[tuple[int, int]]:
@@ -215,6 +238,10 @@ def _cut(n: int, smallest: int) -> list[tuple[int, int]]:
 
 def _words(array: NDArray[np.uint32]) -> Any:
     return ffi.from_buffer("uint32_t[]", array, require_writable=True)
+
+
+def _order(array: NDArray[np.uint16]) -> Any:
+    return ffi.from_buffer("uint16_t[]", array, require_writable=True)
 
 
 @functools.cache

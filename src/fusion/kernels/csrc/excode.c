@@ -125,7 +125,7 @@ void fusion_excode_scatter_noise(const fusion_excode *code, uint8_t *out, const 
 
 /* Fisher and Yates on the places of one piece, [start, end). Places are smaller than elements: hardly any lie so close
  * that the processor takes one for another that is still being written. */
-static void draw_order(const fusion_excode *code, uint16_t place[LARGEST_PIECE], uint64_t pass, size_t start, size_t end)
+static void draw_order(const fusion_excode *code, uint16_t *place, uint64_t pass, size_t start, size_t end)
 {
     uint8_t words[8 * BATCH];
     for (size_t k = 0; k < end - start; k++) place[k] = (uint16_t)k;
@@ -142,19 +142,32 @@ static void draw_order(const fusion_excode *code, uint16_t place[LARGEST_PIECE],
     }
 }
 
-void fusion_excode_next_pass(const fusion_excode *code, uint8_t *out, const uint8_t *x, const uint32_t *starts,
-                             const uint8_t before[ELEMENT], uint32_t *next, size_t first, size_t last)
+/* The piece of bucket b that begins at `start` ends there. */
+static inline size_t piece_end(const uint32_t *starts, size_t b, size_t start)
 {
-    uint16_t place[LARGEST_PIECE];
+    return least(start + LARGEST_PIECE, starts[b + 1]);
+}
+
+void fusion_excode_order(const fusion_excode *code, uint16_t *order, const uint32_t *starts, uint32_t pass, size_t first,
+                         size_t last)
+{
+    for (size_t b = first; b < last; b++)
+        for (size_t start = starts[b]; start < starts[b + 1]; start += LARGEST_PIECE)
+            draw_order(code, order + start, pass, start, piece_end(starts, b, start));
+}
+
+void fusion_excode_next_pass(const fusion_excode *code, uint8_t *out, const uint8_t *x, const uint32_t *starts,
+                             const uint16_t *order, const uint8_t before[ELEMENT], uint32_t *next, size_t first,
+                             size_t last)
+{
     element total = *(const element *)before, batch[BATCH];
     for (size_t b = first; b < last; b++)
         for (size_t start = starts[b]; start < starts[b + 1]; start += LARGEST_PIECE) {
             const element *const from = (const element *)x + start;
-            const size_t end = least(start + LARGEST_PIECE, starts[b + 1]);
-            draw_order(code, place, 0, start, end);
+            const size_t end = piece_end(starts, b, start);
             for (size_t g = start; g < end; g += BATCH) {
                 const size_t count = least(BATCH, end - g);
-                for (size_t k = 0; k < count; k++) batch[k] = from[place[g - start + k]];
+                for (size_t k = 0; k < count; k++) batch[k] = from[order[g + k]];
                 scatter(code, (element *)out, batch, &total, next, 1, g, count);
             }
         }
@@ -162,16 +175,13 @@ void fusion_excode_next_pass(const fusion_excode *code, uint8_t *out, const uint
     wipe(&total, sizeof total);
 }
 
-void fusion_excode_shuffle(const fusion_excode *code, uint8_t *out, const uint8_t *x, const uint32_t *starts,
-                           size_t first, size_t last)
+void fusion_excode_shuffle(uint8_t *out, const uint8_t *x, const uint32_t *starts, const uint16_t *order, size_t first,
+                           size_t last)
 {
-    uint16_t place[LARGEST_PIECE];
     for (size_t b = first; b < last; b++)
         for (size_t start = starts[b]; start < starts[b + 1]; start += LARGEST_PIECE) {
             const element *const from = (const element *)x + start;
-            const size_t end = least(start + LARGEST_PIECE, starts[b + 1]);
-            draw_order(code, place, 1, start, end);
-            for (size_t g = start; g < end; g++) ((element *)out)[g] = from[place[g - start]];
+            for (size_t g = start; g < piece_end(starts, b, start); g++) ((element *)out)[g] = from[order[g]];
         }
 }
 

@@ -51,15 +51,19 @@ void fusion_excode_scatter(const fusion_excode *code, uint8_t *out, const uint8_
 void fusion_excode_scatter_noise(const fusion_excode *code, uint8_t *out, const uint64_t *points, const uint8_t *values,
                                  size_t leaves, const uint8_t before[GF128_BYTES], uint32_t *next, size_t start,
                                  size_t stop);
-/* 3. The shuffle of pass 0 and pass 1 but for its own: of buckets [first, last) of pass 0, which lie in x; bucket b
- * starts at starts[b]. */
+/* 3. How buckets [first, last) are shuffled, bucket b starting at starts[b]: what comes to place g is order[g] places
+ * behind the first of its bucket, or of its piece. */
+void fusion_excode_order(const fusion_excode *code, uint16_t *order, const uint32_t *starts, uint32_t pass, size_t first,
+                         size_t last);
+/* 4. The shuffle of pass 0 and pass 1 but for its own: of buckets [first, last) of pass 0, which lie in x. */
 void fusion_excode_next_pass(const fusion_excode *code, uint8_t *out, const uint8_t *x, const uint32_t *starts,
-                             const uint8_t before[GF128_BYTES], uint32_t *next, size_t first, size_t last);
-/* 4. The shuffle of buckets [first, last) of pass 1. */
-void fusion_excode_shuffle(const fusion_excode *code, uint8_t *out, const uint8_t *x, const uint32_t *starts,
-                           size_t first, size_t last);
+                             const uint16_t *order, const uint8_t before[GF128_BYTES], uint32_t *next, size_t first,
+                             size_t last);
+/* 5. The shuffle of buckets [first, last) of pass 1. */
+void fusion_excode_shuffle(uint8_t *out, const uint8_t *x, const uint32_t *starts, const uint16_t *order, size_t first,
+                           size_t last);
 
-/* 5. Columns [first, last) of the matrix. The result is the first half of x; the rest is used up. */
+/* 6. Columns [first, last) of the matrix. The result is the first half of x; the rest is used up. */
 void fusion_excode_contract(const fusion_excode *code, uint8_t *x, size_t first, size_t last);
 
 #endif
