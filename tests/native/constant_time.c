@@ -6,6 +6,7 @@
 #include <valgrind/memcheck.h>
 
 #include "cpu.h"
+#include "excode.h"
 #include "hashing.h"
 #include "rlwe.h"
 #include "scalar25519.h"
@@ -47,6 +48,28 @@ static void run_elgamal(void)
     fusion_negate_points(rows, rows, N);
     fusion_ristretto_portable.add(rows, rows, rows + FUSION_POINT_BYTES * N, N);
     show(rows, sizeof rows);
+}
+
+/* Where the noise stands and what it is are secret; the code is not. Twice as many elements as a part has at once. */
+static void run_code(const uint8_t *round_keys)
+{
+    enum { STRETCHES = 32, LEAVES = 32, ALL = STRETCHES * LEAVES };
+    static uint8_t values[GF128_BYTES * STRETCHES], x[GF128_BYTES * ALL], y[GF128_BYTES * ALL], weights[GF128_BYTES * 16];
+    static uint16_t order[ALL];
+    const fusion_excode code = {&fusion_aes_portable, &fusion_gf128_portable, round_keys, weights, ALL};
+    uint64_t points[STRETCHES];
+    uint32_t starts[2] = {0, ALL}, next[1] = {0};
+    uint8_t before[GF128_BYTES] = {0};
+    for (int t = 0; t < STRETCHES; t++) points[t] = 7 * t % LEAVES;
+    hide(points, sizeof points);
+    hide(values, sizeof values);
+    fusion_excode_scatter_noise(&code, x, points, values, LEAVES, before, next, 0, ALL);
+    fusion_excode_order(&code, order, starts, 0, 0, 1);
+    fusion_excode_sum(before, x, 0, ALL);
+    next[0] = 0;
+    fusion_excode_next_pass(&code, y, x, starts, order, before, next, 0, 1);
+    fusion_excode_shuffle(x, y, starts, order, 0, 1);
+    fusion_excode_contract(&code, x, 0, ALL / 32);
 }
 
 static void run_curve(const fusion_ristretto *ops)
@@ -97,6 +120,9 @@ int main(int argc, char **argv)
     const fusion_gf128 *gf128 = &fusion_gf128_portable;
     uint8_t round_keys[AES128_ROUND_KEYS];
     fusion_aes128_expand(round_keys, scalars);
+    show(round_keys, sizeof round_keys);
+    run_code(round_keys);
+    hide(round_keys, sizeof round_keys);
     aes->encrypt(out, uniform, round_keys, 2 * N + 1);
     aes->compress(out, out, round_keys, 2 * N);
     gf128->multiply(out, out, uniform, 2 * N);

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from reference import aes, expand, gf128, join, libsodium, okvs, rlwe, vectors
+from reference import code as twin
 from reference.ristretto255 import ORDER
 
-from fusion.kernels import ntt
+from fusion.kernels import code, ntt
 from fusion.kernels import rlwe as kernel
 
 HERE = Path(__file__).parent
@@ -160,6 +161,25 @@ def okvs_line(seed: bytes, bins: int, slots: int, keys: list[bytes], values: lis
     return line("okvs", seed, *sizes, b"".join(keys), b"".join(values), b"".join(store))
 
 
+def code_cases() -> Iterator[str]:
+    """One bucket, as the twin computes it; then several, as the library does."""
+    source = np.random.default_rng(5)
+    key = hashlib.sha256(b"fusion/kernels/code/1").digest()[:16]
+    weights = b"".join(gf128.invert(16 + k).to_bytes(16, "little") for k in range(16))
+    for stretches, leaves in [(1, 32), (2, 48), (32, 17), (8, 1200), (96, 43)]:
+        points = source.integers(0, leaves, stretches).astype("<u8")
+        values = source.integers(0, 256, (stretches, 16), np.uint8)
+        vector = np.zeros((stretches, leaves, 16), np.uint8)
+        vector[np.arange(stretches), points] = values
+        rows = vector.reshape(-1, 16)
+        if len(rows) < 1000:
+            out = twin.compress([int.from_bytes(row.tobytes(), "little") for row in rows])
+            compressed = b"".join(y.to_bytes(16, "little") for y in out)
+        else:
+            compressed = code.Code(len(rows)).compress(rows.copy()).tobytes()
+        yield line("code", key, weights, points.tobytes(), values.tobytes(), rows.tobytes(), compressed)
+
+
 PRIMES = (1125899906826241, 1125899906629633, 1125899905744897, 1125899905351681)
 
 
@@ -291,6 +311,7 @@ def rows_of(source: np.random.Generator, n: int) -> list[bytes]:
         column_cases,
         block_cases,
         okvs_cases,
+        code_cases,
         join_cases,
         elgamal_cases,
         lattice_cases,
