@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusion.aggregation.masked import Client, Rounds, Server, agreed
+from fusion.aggregation.masked.client import ANSWERED, MASKED
 from fusion.aggregation.masked.messages import (
     Answer,
     Closing,
@@ -30,7 +31,6 @@ from fusion.aggregation.masked.messages import (
     decode,
     encode,
 )
-from fusion.aggregation.masked.rounds import MASKED
 from fusion.crypto.sharing import combine
 from fusion.errors import FusionError, InputError, PeerError
 
@@ -174,24 +174,24 @@ def test_a_state_is_kept_beside_a_file_only() -> None:
 
 def test_the_memory_of_rounds_on_disk(tmp_path, monkeypatch) -> None:
     file = tmp_path / "rounds"
-    Rounds(file).claim(bytes(32), 3, 4)
+    Rounds(file).claim(bytes(32), 3, ANSWERED)
     assert file.stat().st_mode & 0o777 == 0o600
     whole = file.read_bytes()
     for torn in range(len(whole)):
         file.write_bytes(whole + whole[:torn])  # as a crash in the middle of a write would leave it
         memory = Rounds(file)
-        memory.claim(bytes(32), 4, 4)
+        memory.claim(bytes(32), 4, ANSWERED)
         for number in (3, 4):
             with pytest.raises(PeerError, match=f"second unmasking of round {number}"):
-                memory.claim(bytes(32), number, 4)
+                memory.claim(bytes(32), number, ANSWERED)
         file.write_bytes(whole)
     synced = []
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: synced.append(Path(f"/proc/self/fd/{descriptor}").readlink()))
-        Rounds(file).claim(bytes(32), 5, 4)
+        Rounds(file).claim(bytes(32), 5, ANSWERED)
     assert synced == [file, tmp_path]
     with pytest.raises(FusionError, match="cannot remember this round"):
-        Rounds(tmp_path / "no folder" / "rounds").claim(bytes(32), 0, 4)
+        Rounds(tmp_path / "no folder" / "rounds").claim(bytes(32), 0, ANSWERED)
 
 
 def test_another_rounds_number_opens_nothing() -> None:
