@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import random
@@ -244,8 +245,15 @@ def test_a_party_with_a_policy(federation: Federation, via: Any, tmp_path: Path)
     assert (tmp_path / "partner.runs").read_text() == "partner\n"
 
 
-def test_a_policy_that_another_process_does_not_find(federation: Federation) -> None:
-    federation._client_app = lambda message, context: attend(message, context, ROLES, policy=lambda *_: None)
+@functools.wraps(allow_all)
+def renamed(*_: Any) -> None:
+    raise AssertionError
+
+
+@pytest.mark.parametrize("policy", [lambda *_: None, renamed, functools.partial(roles.few_rows, "bank"), Path.cwd])
+def test_a_policy_that_another_process_does_not_find(federation: Federation, policy: Any) -> None:
+    """Nor may it find another function, by a name that was borrowed."""
+    federation._client_app = lambda message, context: attend(message, context, ROLES, policy=policy)
     with pytest.raises(TransportError, match="bank with InputError, partner with InputError"):
         introduce(federation, {"bank": 1, "partner": 2}, "match", {"count": 10})
 

@@ -123,8 +123,10 @@ def _refusal(error: FusionError) -> Visit:
 
 
 def _name(function: Role | Policy, what: str) -> str:
-    module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "<")
-    if module in ("", "__main__") or "<" in name or "." in name:
+    module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
+    found = getattr(sys.modules.get(module), name, None)
+    # by code, since Flower may have loaded the module again; a wrapper has the name of what it wraps, and other code
+    if module == "__main__" or found is None or getattr(found, "__code__", 0) != getattr(function, "__code__", 1):
         raise InputError(f"{what} is a function at the top of a module, as another process must find it by name")
     return f"{module}:{name}"
 
