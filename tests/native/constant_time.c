@@ -82,12 +82,12 @@ int main(int argc, char **argv)
     const int64_t *offset_columns[1] = {offsets};
     const uint8_t *data_columns[1] = {encodings};
     for (int i = 0; i <= N; i++) offsets[i] = 32 * i;
-    fusion_hmac_sha256_columns(&fusion_sha256_portable, out, scalars, 32, offset_columns, data_columns, 1, 0, N);
+    fusion_sha256_columns(&fusion_sha256_portable, out, scalars, 32, offset_columns, data_columns, 1, 0, N);
     fusion_sha256_rows(&fusion_sha256_portable, out, 12, (const uint8_t *)"tag", 3, encodings, 32, N);
     fusion_expand_message_xmd(&fusion_sha512_portable, out, 64, encodings, 32, (const uint8_t *)"tag", 3, N);
 #if FUSION_X86
     if (fusion_cpu_has_avx2()) { /* the widest vectors that valgrind knows */
-        fusion_hmac_sha256_columns(&fusion_sha256_avx2, out, scalars, 32, offset_columns, data_columns, 1, 0, N);
+        fusion_sha256_columns(&fusion_sha256_avx2, out, scalars, 32, offset_columns, data_columns, 1, 0, N);
         fusion_sha256_rows(&fusion_sha256_avx2, out, 12, (const uint8_t *)"tag", 3, encodings, 32, N);
         fusion_expand_message_xmd(&fusion_sha512_avx2, out, 64, encodings, 32, (const uint8_t *)"tag", 3, N);
     }

@@ -197,20 +197,6 @@ static void run_sha512(const fusion_sha512 *sha, const block *f)
     }
 }
 
-/* hmac KEY MESSAGE TAG, the tag possibly truncated */
-static void run_hmac(const fusion_sha256 *sha, const block *f)
-{
-    hmac_sha256 mac;
-    block tag = allocate(SHA256_BYTES);
-    const uint8_t *const data[1] = {f[1].bytes};
-    hmac_sha256_init(sha, &mac, f[0].bytes, f[0].size);
-    sha256 message = mac.inner;
-    sha256_update(sha, &message, data, &f[1].size, 1);
-    hmac_sha256_finish(sha, &mac, &message, tag.bytes, 1);
-    tag.size = f[2].size;
-    expect("hmac", tag, f[2]);
-}
-
 /* expand WIDTH(2 bytes) ROWS DST OUT N(1 byte) */
 static void run_expand(const fusion_sha512 *sha, const block *f)
 {
@@ -230,12 +216,12 @@ static void run_sha256_rows(const fusion_sha256 *sha, const block *f)
     expect("sha256_rows", out, f[3]);
 }
 
-/* columns KEY START(1 byte) OFFSETS DATA OFFSETS DATA TAGS: two columns, offsets 8 bytes little-endian each */
+/* columns PREFIX START(1 byte) OFFSETS DATA OFFSETS DATA DIGESTS: two columns, offsets 8 bytes little-endian each */
 static void run_columns(const fusion_sha256 *sha, const block *f)
 {
     const int64_t *offsets[2];
     const uint8_t *data[2] = {f[3].bytes, f[5].bytes};
-    block tags = allocate(f[6].size);
+    block digests = allocate(f[6].size);
     for (int c = 0; c < 2; c++) {
         const block *source = &f[2 + 2 * c];
         int64_t *copy = malloc(source->size);
@@ -247,9 +233,9 @@ static void run_columns(const fusion_sha256 *sha, const block *f)
         }
         offsets[c] = copy;
     }
-    fusion_hmac_sha256_columns(sha, tags.bytes, f[0].bytes, f[0].size, offsets, data, 2, f[1].bytes[0],
-                               f[6].size / SHA256_BYTES);
-    expect("hmac_columns", tags, f[6]);
+    fusion_sha256_columns(sha, digests.bytes, f[0].bytes, f[0].size, offsets, data, 2, f[1].bytes[0],
+                          f[6].size / SHA256_BYTES);
+    expect("sha256_columns", digests, f[6]);
     free((void *)offsets[0]);
     free((void *)offsets[1]);
 }
@@ -664,7 +650,7 @@ static void run_operation(const char *name, const block *f)
         {"from_uniform", .curve = run_from_uniform}, {"decode", .curve = run_decode},
         {"multiply", .curve = run_multiply},         {"multiply_base", .curve = run_multiply_base},
         {"add", .curve = run_add},                   {"sha256", .sha256 = run_sha256},
-        {"hmac", .sha256 = run_hmac},                {"rows", .sha256 = run_sha256_rows},
+        {"rows", .sha256 = run_sha256_rows},
         {"columns", .sha256 = run_columns},          {"sha512", .sha512 = run_sha512},
         {"expand", .sha512 = run_expand},            {"aes", .blocks = run_aes},
         {"gf128", .blocks = run_gf128},              {"okvs", .blocks = run_okvs},
