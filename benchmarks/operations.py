@@ -118,9 +118,9 @@ def short_operations(n: int) -> list[Operation]:
             lambda sodium: sodium.sha256(key, p),
         ),
         Operation(
-            "hmac_sha256",
-            lambda _: hashing.hmac_columns(key, [column], threads=1),
-            lambda sodium: sodium.hmac_sha256(key, prefixed),
+            "sha256_columns",
+            lambda _: hashing.sha256_columns(key, [column], threads=1),
+            lambda sodium: sodium.sha256(key, prefixed),
         ),
     ]
 

@@ -194,24 +194,29 @@ def _flower(found: Mapping[str, Any], screen: Console) -> None:
         "median [lowest, highest]\n",
         markup=False,
     )
-    grid = _grid(["", "one client", "beyond plain", "server", "bytes sent", "expansion", "largest error"])
+    grid = _grid(["", "one client", "beyond plain", "keys", "server", "bytes sent", "expansion", "largest error"])
     rows = dict(found["fusion"]["strategies"])
     rows |= {f"{name} {told['version']}": told for name, told in found["peers"].items()}
     for name, told in rows.items():
-        beyond, expansion, error = (
-            told.get(key) for key in ("client_milliseconds_beyond_plain", "expansion", "largest_error")
+        beyond, keys, expansion, error = (
+            told.get(key)
+            for key in ("client_milliseconds_beyond_plain", "setup_milliseconds", "expansion", "largest_error")
         )
         client = told["client_milliseconds"]
         grid.add_row(
             name,
             _with_spread(client, told["spread"]) if "spread" in told else f"{client:.4g}",
             "" if beyond is None else f"{beyond:.4g}",
+            "" if keys is None else f"{keys:.4g}",
             f"{told['server_milliseconds']:.4g}",
             f"{told['bytes_sent']:,}",
             "" if expansion is None else f"{expansion:.4g}",
             "" if error is None else f"{error:.2g}",
         )
     screen.print(grid)
+    screen.print("\none client's noise for one of 20 rounds at epsilon 4: CPU microseconds a value", markup=False)
+    for name, told in found["fusion"]["noise"].items():
+        screen.print(f"{name}: {told['microseconds_per_value']:.2g}, one of {told['shares']} shares", markup=False)
 
 
 def _aggregation(found: Mapping[str, Any], screen: Console) -> None:

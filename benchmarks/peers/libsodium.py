@@ -120,12 +120,6 @@ class Libsodium:
         self._lib.loops_sha256(_at(out), prefix, ctypes.c_size_t(len(prefix)), _at(rows), _width(rows), _size(rows))
         return out
 
-    def hmac_sha256(self, key: bytes, rows: Rows) -> Rows:
-        """``crypto_auth_hmacsha256`` with one key."""
-        out = np.empty((len(rows), 32), np.uint8)
-        self._lib.loops_hmac_sha256(_at(out), key, ctypes.c_size_t(len(key)), _at(rows), _width(rows), _size(rows))
-        return out
-
     @staticmethod
     def _valid(invalid: int) -> None:
         if invalid:

@@ -113,16 +113,3 @@ EXPORT void loops_sha256(unsigned char *out, const unsigned char *prefix, size_t
         crypto_hash_sha256_final(&state, out + i * crypto_hash_sha256_BYTES);
     }
 }
-
-EXPORT void loops_hmac_sha256(unsigned char *out, const unsigned char *key, size_t key_length,
-                              const unsigned char *rows, size_t width, size_t n)
-{
-    crypto_auth_hmacsha256_state keyed, state;
-
-    crypto_auth_hmacsha256_init(&keyed, key, key_length);
-    for (size_t i = 0; i < n; i++) {
-        memcpy(&state, &keyed, sizeof state);
-        crypto_auth_hmacsha256_update(&state, rows + i * width, width);
-        crypto_auth_hmacsha256_final(&state, out + i * crypto_auth_hmacsha256_BYTES);
-    }
-}

@@ -10,6 +10,7 @@ from collections import Counter
 from fractions import Fraction
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from channel.conftest import _no_thread_stays  # noqa: F401 - for every test here
@@ -21,6 +22,7 @@ import fusion
 from fusion.aggregation import SecureSum, secure_sum
 from fusion.aggregation.masked import Round, talk
 from fusion.aggregation.masked import sum as face
+from fusion.aggregation.masked.messages import Answer, decode, encode
 from fusion.aggregation.masked.talk import LocalSeat
 from fusion.channel import Identity
 from fusion.errors import InputError, MismatchError, PeerAborted, PeerError, TransportError
@@ -558,6 +560,30 @@ def test_the_servers_receipt_says_why_somebody_was_left_out(identities, leaving,
         "d dropped out: d sent bytes that are no Shares; check that all run the same version",
     ]
     assert kept["receipt"].learned["server"][0] == "who took part: 5 of 7; left out: b, d"
+
+
+def test_a_client_whose_shares_do_not_fit(identities, monkeypatch) -> None:
+    """The others' are enough, its value is in the sum, and the receipt names it."""
+    answer = LocalSeat.answer
+
+    def wrong(seat: LocalSeat, survivors: bytes) -> bytes:
+        found = decode(answer(seat, survivors), Answer, "test")
+        return encode(msgspec.structs.replace(found, locked=bytes(len(found.locked))))
+
+    monkeypatch.setattr(
+        LocalSeat, "answer", lambda seat, survivors: (wrong if seat._client.name == "b" else answer)(seat, survivors)
+    )
+    kept = []
+
+    def server(peers: Any) -> Any:
+        out = secure_sum(peers, None)
+        kept.extend(peers["a"].receipt().notes)
+        return out
+
+    out = outcomes(starred(identities, {name: [1] for name in "abcde"}) | {"server": server})
+    assert out["server"].total.tolist() == [5]
+    assert out["server"].included == out["b"].included == tuple("abcde")
+    assert kept == ["b gave shares that do not fit the others', which were enough"]
 
 
 @pytest.mark.parametrize("step", ["keys", "shares", "masked", "answer"])

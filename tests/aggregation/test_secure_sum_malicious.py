@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusion.aggregation.masked import Client, Rounds, Server, agreed
+from fusion.aggregation.masked.client import ANSWERED, MASKED
 from fusion.aggregation.masked.messages import (
     Answer,
     Closing,
@@ -30,7 +31,6 @@ from fusion.aggregation.masked.messages import (
     decode,
     encode,
 )
-from fusion.aggregation.masked.rounds import MASKED
 from fusion.crypto.sharing import combine
 from fusion.errors import FusionError, InputError, PeerError
 
@@ -174,24 +174,24 @@ def test_a_state_is_kept_beside_a_file_only() -> None:
 
 def test_the_memory_of_rounds_on_disk(tmp_path, monkeypatch) -> None:
     file = tmp_path / "rounds"
-    Rounds(file).claim(bytes(32), 3, 4)
+    Rounds(file).claim(bytes(32), 3, ANSWERED)
     assert file.stat().st_mode & 0o777 == 0o600
     whole = file.read_bytes()
     for torn in range(len(whole)):
         file.write_bytes(whole + whole[:torn])  # as a crash in the middle of a write would leave it
         memory = Rounds(file)
-        memory.claim(bytes(32), 4, 4)
+        memory.claim(bytes(32), 4, ANSWERED)
         for number in (3, 4):
             with pytest.raises(PeerError, match=f"second unmasking of round {number}"):
-                memory.claim(bytes(32), number, 4)
+                memory.claim(bytes(32), number, ANSWERED)
         file.write_bytes(whole)
     synced = []
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: synced.append(Path(f"/proc/self/fd/{descriptor}").readlink()))
-        Rounds(file).claim(bytes(32), 5, 4)
+        Rounds(file).claim(bytes(32), 5, ANSWERED)
     assert synced == [file, tmp_path]
     with pytest.raises(FusionError, match="cannot remember this round"):
-        Rounds(tmp_path / "no folder" / "rounds").claim(bytes(32), 0, 4)
+        Rounds(tmp_path / "no folder" / "rounds").claim(bytes(32), 0, ANSWERED)
 
 
 def test_another_rounds_number_opens_nothing() -> None:
@@ -541,7 +541,7 @@ def test_signatures_under_another_list() -> None:
 def test_an_answer_that_is_refused(fields: dict, message: str) -> None:
     cast = Cast.make(5).set_up().mask()
     bent = altered(cast.clients["c000"].answer(cast.survivors), Answer, **fields)
-    cast.answer(cast.names[1:])
+    cast.answer(cast.names[1:4])  # with a fifth it would not be needed
 
     def take() -> None:
         cast.round.add_answer("c000", bent)
@@ -559,9 +559,66 @@ def test_shares_of_something_else_are_found_out(missing: list[str], message: str
     """One client gives shares of c004 that it was never dealt: the sum fails, and is never merely wrong."""
     cast = Cast.make(5).set_up().mask(missing=missing)
     cast.clients["c001"]._state.shares[4] = bytes(32) + b"\1" + bytes(32) + b"\1"
-    cast.answer()
+    cast.answer(cast.names[:4])
     with pytest.raises(PeerError, match=message):
         cast.round.total()
+
+
+def bend(answer: bytes, fields: Collection[str]) -> bytes:
+    """An answer of the right form whose fields hold something else: valid shares, and a text that nothing opens."""
+    found = decode(answer, Answer, "test")
+    return altered(answer, Answer, **{field: bytes(len(getattr(found, field))) for field in fields})
+
+
+@pytest.mark.parametrize("fields", [["locked"], ["locks"], ["pads"], ["locked", "locks", "pads"]], ids="+".join)
+@pytest.mark.parametrize("missing", [[], ["c003"]], ids=["all", "one left"])
+@pytest.mark.parametrize("liar", ["c000", "c002", "c006"])
+def test_a_wrong_answer_is_named_and_the_others_are_enough(liar: str, missing: list[str], fields: list[str]) -> None:
+    """Nobody is asked again: of the answers for the one list, those are put together that fit."""
+    cast = Cast.make(7).set_up().mask(missing=missing)
+    included = cast.round.included
+    cast.answer([name for name in included if name != liar])
+    cast.round.add_answer(liar, bend(cast.clients[liar].answer(cast.survivors), fields))
+    np.testing.assert_array_equal(cast.round.total(), cast.sum(included))
+    # five are enough, and come before c006
+    assert cast.round.wrong == (() if liar == "c006" else (liar,))
+    cast.clients["c001"].confirm(cast.survivors, cast.round.closing())
+
+
+def test_wrong_shares_of_another_client_are_left_out() -> None:
+    cast = Cast.make(7).set_up().mask(missing=["c005"])
+    cast.clients["c001"]._state.shares[5] = bytes(32) + b"\1" + bytes(32) + b"\1"
+    cast.answer()
+    np.testing.assert_array_equal(cast.round.total(), cast.sum(cast.round.included))
+    assert cast.round.wrong == ("c001",)
+
+
+def test_a_bad_lock_between_two_clients_is_not_laid_on_a_third() -> None:
+    cast = Cast.make(7).set_up().mask().answer(["c001", "c002", "c003", "c004", "c005", "c006"])
+    answer = cast.clients["c000"].answer(cast.survivors)
+    locks = decode(answer, Answer, "test").locks
+    cast.round.add_answer("c000", altered(answer, Answer, locks=locks[: 33 * 2] + bytes(33) + locks[33 * 3 :]))
+    np.testing.assert_array_equal(cast.round.total(), cast.sum(cast.names))
+    assert cast.round.wrong in (("c000",), ("c002",))
+
+
+def test_more_wrong_answers_than_others_make_up_for() -> None:
+    cast = Cast.make(7).set_up().mask()
+    cast.answer(cast.names[3:])
+    for name in cast.names[:3]:
+        cast.round.add_answer(name, bend(cast.clients[name].answer(cast.survivors), ["pads"]))
+    with pytest.raises(PeerError, match=r"does not open|below the prime|do not belong"):
+        cast.round.total()
+    assert cast.round.wrong == ()
+
+
+def test_several_wrong_answers_that_others_make_up_for() -> None:
+    cast = Cast.make(10).set_up().mask()
+    cast.answer([name for name in cast.names if name not in ("c003", "c005")])
+    for name, fields in {"c003": ["locked"], "c005": ["pads"]}.items():
+        cast.round.add_answer(name, bend(cast.clients[name].answer(cast.survivors), fields))
+    np.testing.assert_array_equal(cast.round.total(), cast.sum(cast.names))
+    assert cast.round.wrong == ("c003", "c005")
 
 
 def test_messages_twice_too_late_or_from_another_client() -> None:

@@ -218,9 +218,13 @@ def test_flower() -> None:
         assert told["largest_error"] < error
         assert told["setup_milliseconds"] > 0
     assert found["peers"]["flower"]["bytes_sent"] >= 20_000
+    for kind in ("gaussian", "laplace"):
+        assert found["fusion"]["noise"][kind]["microseconds_per_value"] > 0
+        assert found["fusion"]["noise"][kind]["shares"] == 2  # of the threshold of three, one may collude
     done = run("flower", "--n", "50", "--clients", "3", "--repeat", "1")
     assert done.returncode == 0, done.stderr
     assert "a round of federated averaging, 3 clients, 50 float32" in done.stdout
+    assert "one of 2 shares" in done.stdout
 
 
 def test_a_table_for_people() -> None:

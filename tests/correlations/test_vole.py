@@ -139,7 +139,7 @@ def test_the_code_mixes_the_bits_of_the_field():
     places = np.arange(8) * 512 + 3
     vector[places] = np.random.default_rng(2).integers(0, 256, (8, 16), dtype=np.uint8)
     assert rank(numbers(vector)) == 8
-    assert rank(numbers(code.compress(vector))) == 128
+    assert rank(numbers(code.Code(len(vector)).compress(vector))) == 128
 
 
 def rank(words):

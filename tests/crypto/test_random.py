@@ -6,7 +6,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from reference import aes
 
+from fusion.crypto import random as random_module
 from fusion.crypto.random import permutation
 from fusion.errors import InputError
 
@@ -33,10 +35,16 @@ def test_all_orders_are_equally_likely():
     assert sum((count - 1_000) ** 2 / 1_000 for count in counts.values()) < 50
 
 
-def test_a_draw_with_equal_keys_is_thrown_away():
-    keys = [np.array(k, dtype="<u8").tobytes() for k in ([5, 1, 5], [2, 2, 2], [9, 2**64 - 1, 0])]
-    source = iter(keys)
-    assert permutation(3, lambda n: next(source)).tolist() == [2, 0, 1]
+def test_a_draw_with_equal_keys_is_thrown_away(monkeypatch):
+    draws = iter(np.array(k, dtype="<u8") for k in ([5, 1, 5], [2, 2, 2], [9, 2**64 - 1, 0]))
+    monkeypatch.setattr(random_module, "_words", lambda n, key: next(draws))
+    assert permutation(3).tolist() == [2, 0, 1]
+
+
+def test_the_keys_are_aes_in_counter_mode():
+    key = bytes(range(16))
+    expected = b"".join(aes.encrypt(key, i.to_bytes(16, "little")) for i in range(3))
+    assert random_module._words(5, key).astype("<u8").tobytes() == expected[:40]
 
 
 def test_a_negative_length_is_refused():

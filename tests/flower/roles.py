@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 import fusion
-from fusion.channel import Channel
-from fusion.errors import InputError
+from fusion.channel import Channel, Opening
+from fusion.errors import InputError, PolicyError
 
 
 def match(peer: Channel, parameters: Mapping[str, Any], node: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,3 +50,9 @@ def slow(peer: Channel, parameters: Mapping[str, Any], node: Mapping[str, Any]) 
     """Compute for longer than a visitor waits."""
     time.sleep(float(parameters["seconds"]))
     return match(peer, parameters, node)
+
+
+def few_rows(peer: str, ours: Opening, theirs: Opening | None) -> None:
+    """Intersect with a partner that brings fewer than 500 rows."""
+    if (peer, ours.operation) == ("partner", "psi.intersect") and theirs is not None and theirs.rows >= 500:
+        raise PolicyError("canary: these are too many rows")

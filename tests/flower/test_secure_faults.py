@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 from flwr.app.message import make_message
 
+from fusion.aggregation.masked.messages import Answer, decode, encode
 from fusion.errors import FusionError
 from fusion.flower import SecureFedAvg, Terms
 from tests.flower.federation import Federation, app, run
@@ -92,3 +94,22 @@ def test_messages_that_are_changed(tmp_path: Path, step: str, way: str, seed: in
             damaged(reply, random) if name == f"train {step}" and reply.metadata.src_node_id == 2 else reply
         )
     outcome(federation, grid)
+
+
+def test_shares_that_do_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others' are enough: the round goes on with everybody's update in it, and the log names the client."""
+    logged: list[str] = []
+    monkeypatch.setattr("fusion.flower.secure.log", lambda level, text, *found: logged.append(text % found))
+
+    def wrong(reply: Message, name: str) -> Message:
+        if name == "train answer" and reply.metadata.src_node_id == 2:
+            answer = decode(reply.content["fusion"]["answer"], Answer, "test")
+            answer = msgspec.structs.replace(answer, locked=bytes(len(answer.locked)))
+            reply.content["fusion"]["answer"] = encode(answer)
+        return reply
+
+    federation = Federation.make(tmp_path, NAMES)
+    grid = federation.grid(app(TERMS))
+    grid.on_return = wrong
+    assert outcome(federation, grid) == "model"
+    assert logged.count("b gave shares that do not fit the others', which were enough") == 2

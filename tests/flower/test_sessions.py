@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import random
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flwr.app import Context, Message
+from flwr.app import Context, Message, RecordDict
 
-from fusion.channel import Identity
+from fusion.channel import Identity, allow_all
 from fusion.errors import InputError, PeerError, TransportError
 from fusion.flower import InProcessGrid, attend, find_parties, introduce, wire, worker
 from fusion.flower.descriptor import Descriptor, Job, Visit, folder_of_sessions
 
 from . import roles
 
+ALLOW = "fusion.channel.policy:allow_all"
 ROLES = {name: getattr(roles, name) for name in ("match", "fail", "talk", "die")}
 
 
@@ -228,13 +231,74 @@ def test_others_may_not_enter_the_folder(sessions: Path, federation: Federation)
         introduce(federation, {"bank": 1, "partner": 2}, "match", {"count": 10})
 
 
+@pytest.mark.parametrize("via", ["relay", "tls"])
+def test_a_party_with_a_policy(federation: Federation, via: Any, tmp_path: Path) -> None:
+    """It is asked in the session's own process, and what it refuses is told by class."""
+    federation._client_app = lambda message, context: attend(
+        message, context, ROLES, policy=roles.few_rows if context.node_id == 1 else allow_all
+    )
+    parties = {"bank": 1, "partner": 2}
+    assert introduce(federation, parties, "match", {"count": 400}, via=via)["bank"]["rows"] == 100
+    with pytest.raises(TransportError, match="bank with PolicyError, partner with PeerAborted"):
+        introduce(federation, parties, "match", {"count": 500}, via=via)
+    assert not any(b"canary" in each for each in federation.seen)
+    assert (tmp_path / "partner.runs").read_text() == "partner\n"
+
+
+@functools.wraps(allow_all)
+def renamed(*_: Any) -> None:
+    raise AssertionError
+
+
+@pytest.mark.parametrize("policy", [lambda *_: None, renamed, functools.partial(roles.few_rows, "bank"), Path.cwd])
+def test_a_policy_that_another_process_does_not_find(federation: Federation, policy: Any) -> None:
+    """Nor may it find another function, by a name that was borrowed."""
+    federation._client_app = lambda message, context: attend(message, context, ROLES, policy=policy)
+    with pytest.raises(TransportError, match="bank with InputError, partner with InputError"):
+        introduce(federation, {"bank": 1, "partner": 2}, "match", {"count": 10})
+
+
+def first_visit(federation: Federation, number: int, node: int = 1) -> Visit:
+    """The first message of a session, to one party only; the process then waits for the other."""
+    descriptor = Descriptor(1, f"{number:032x}", "match", "relay", ("bank", "partner"), {"count": 10})
+    content = {
+        wire.RECORD: wire.config(step="visit", descriptor=descriptor.encoded()),
+        "packet": wire.vector(b"", "packet"),
+    }
+    reply = federation.deliver(Message(RecordDict(content), node, "query"))
+    assert reply is not None
+    record = reply.content.config_records[wire.RECORD]
+    return Visit(state=record["state"], error=record["error"])  # type: ignore[arg-type]
+
+
+def test_a_party_has_so_many_sessions_under_way(
+    federation: Federation, sessions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many a server begins; a party's own, and a place is free again when its process is gone."""
+    monkeypatch.setattr("fusion.flower.attendance.MOST_SESSIONS", 2)
+    assert [first_visit(federation, number).error for number in (1, 2, 3, 1, 2)] == ["", "", "PolicyError", "", ""]
+    assert len(list(sessions.glob("*.session"))) == 2
+    assert first_visit(federation, 3, node=2).error == ""
+    oldest = min(sessions.glob("*.session"), key=lambda path: path.stat().st_mtime_ns)
+    os.kill(int(oldest.read_text()), signal.SIGKILL)
+    while first_visit(federation, 4).error == "PolicyError":
+        time.sleep(0.02)  # the kernel takes a moment
+    assert first_visit(federation, 5).error == "PolicyError"
+
+
+def test_sessions_that_are_over_take_no_place(federation: Federation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fusion.flower.attendance.MOST_SESSIONS", 1)
+    for via in ("relay", "relay", "tls"):
+        assert introduce(federation, {"bank": 1, "partner": 2}, "match", {"count": 400}, via=via)["bank"]["rows"] == 100
+
+
 def test_computing_longer_than_a_visitor_waits(federation: Federation, monkeypatch: pytest.MonkeyPatch) -> None:
     """Visitors come and go with nothing; what was made meanwhile waits for the next."""
     monkeypatch.setattr(worker, "PATIENCE", 0.1)
     descriptor = Descriptor(1, "0" * 32, "slow", "relay", ("bank", "partner"), {"seconds": 1.0, "count": 400})
     binding = descriptor.binding(1)
     sessions = [
-        worker.Session(Job(descriptor, binding, node["fusion-party"], "flower.roles:slow", node, [], ""))
+        worker.Session(Job(descriptor, binding, node["fusion-party"], "flower.roles:slow", ALLOW, node, []))
         for node in (federation.contexts[number].node_config for number in (1, 2))
     ]
     threads = [threading.Thread(target=session.run, daemon=True) for session in sessions]

@@ -16,7 +16,7 @@ def vector(n, seed=0):
 
 
 def compressed(rows, **options):
-    return code.compress(rows.copy(), **options)
+    return code.Code(len(rows), **options).compress(rows.copy())
 
 
 @pytest.mark.parametrize("n", [32, 64, 96, 544])
@@ -78,15 +78,68 @@ def test_no_element_is_lost():
         assert compressed(rows).any(axis=1).sum() >= n // 4
 
 
-def test_threads_change_nothing_and_the_result_stays_in_place():
-    rows = vector(9600)
-    expected = compressed(rows)
-    for threads in (1, 2, None):
-        copy = rows.copy()
-        result = code.compress(copy, threads=threads)
-        assert (result == expected).all()
-        assert np.shares_memory(result, copy)
-    assert code.compress(vector(0)).shape == (0, 16)
+def test_threads_change_nothing():
+    rows = vector(32 * 6000)  # three parts, of 64 buckets
+    expected = compressed(rows, threads=1)
+    assert expected.shape == (16 * 6000, 16)
+    for threads in (2, 3, None):
+        assert (compressed(rows, threads=threads) == expected).all()
+    assert compressed(vector(0)).shape == (0, 16)
+
+
+def noise(stretches, leaves, seed):
+    source = np.random.default_rng(seed)
+    points = source.integers(0, leaves, stretches).astype(np.uint64)
+    values = vector(stretches, seed)
+    rows = np.zeros((stretches, leaves, 16), np.uint8)
+    rows[np.arange(stretches), points] = values
+    return points, values, rows.reshape(-1, 16)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32))
+def test_noise_is_compressed_as_the_vector_that_it_stands_for(stretches, leaves, seed):
+    points, values, rows = noise(32 * stretches, leaves, seed)
+    for variant in block.variants():
+        assert (code.Code(len(rows), variant=variant).compress_noise(points, values) == compressed(rows)).all()
+
+
+@pytest.mark.parametrize("leaves", [2048, 6000])
+def test_noise_of_several_parts(leaves):
+    points, values, rows = noise(64, leaves, leaves)
+    for threads in (1, 2):
+        assert (code.Code(len(rows), threads=threads).compress_noise(points, values) == compressed(rows)).all()
+    # at the very ends of stretches
+    points[::2], points[1::2] = 0, leaves - 1
+    rows = np.zeros((64, leaves, 16), np.uint8)
+    rows[np.arange(64), points] = values
+    assert (code.Code(64 * leaves).compress_noise(points, values) == compressed(rows.reshape(-1, 16))).all()
+
+
+@pytest.mark.parametrize(
+    ("points", "values", "words"),
+    [
+        (np.zeros(31, np.uint64), vector(32), "as many points"),
+        (np.zeros(32, np.int64), vector(32), "uint64"),
+        (np.full(32, 32, np.uint64), vector(32), "below 32"),
+        (np.zeros(31, np.uint64), vector(31), "equal stretches"),
+        (np.zeros(0, np.uint64), vector(0), "equal stretches"),
+        (np.zeros(32, np.uint64), vector(32)[:, :8], "shape"),
+    ],
+)
+def test_malformed_noise_is_refused(points, values, words):
+    with pytest.raises(InputError, match=words):
+        code.Code(32 * 32).compress_noise(points, values)
+
+
+def test_a_code_serves_many_vectors():
+    """What it keeps is the same for all, and stays so."""
+    points, values, rows = noise(32, 160, 3)
+    one = code.Code(len(rows))
+    for seed in range(2):
+        other = vector(len(rows), seed)
+        assert (one.compress_noise(points, values) == compressed(rows)).all()
+        assert (one.compress(other.copy()) == compressed(other)).all()
 
 
 def test_the_contraction_is_maximum_distance_separable():
@@ -108,11 +161,16 @@ def test_the_contraction_is_maximum_distance_separable():
 )
 def test_malformed_vectors_are_refused(rows, words):
     with pytest.raises(InputError, match=words):
-        code.compress(rows)
+        code.Code(len(rows)).compress(rows)
+
+
+def test_a_vector_of_another_length_is_refused():
+    with pytest.raises(InputError, match="for 64 rows, not 32"):
+        code.Code(64).compress(vector(32))
 
 
 def test_a_read_only_vector_is_refused():
     rows = vector(32)
     rows.flags.writeable = False
     with pytest.raises(InputError, match="written"):
-        code.compress(rows)
+        code.Code(32).compress(rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 
 import numpy as np
 import pyarrow as pa
@@ -38,9 +37,9 @@ def random_rows(seed: int, n: int, width: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (n, width), dtype=np.uint8)
 
 
-def reference_hmac(key: bytes, values: list[bytes]) -> bytes:
+def reference_columns(prefix: bytes, values: list[bytes]) -> bytes:
     message = b"".join(len(v).to_bytes(4, "little") + v for v in values)
-    return hmac.new(key, message, "sha256").digest()
+    return hashlib.sha256(prefix + message).digest()
 
 
 # --- expand_message_xmd ---
@@ -137,11 +136,11 @@ def test_sha256_of_rows_of_many_blocks(n, prefix, sha256):
         assert [r.tobytes() for r in out] == [hashlib.sha256(prefix + r.tobytes()).digest() for r in rows], width
 
 
-def test_hmac_of_neighbours_of_very_different_lengths(sha256):
+def test_columns_of_neighbours_of_very_different_lengths(sha256):
     sizes = np.random.default_rng(5).integers(0, 2000, 70)
     values = [bytes([i]) * int(size) for i, size in enumerate(sizes)]
-    out = hashing.hmac_columns(b"k", [pa.array(values, pa.binary())], variant=sha256)
-    assert [row.tobytes() for row in out] == [reference_hmac(b"k", [v]) for v in values]
+    out = hashing.sha256_columns(b"k", [pa.array(values, pa.binary())], variant=sha256)
+    assert [row.tobytes() for row in out] == [reference_columns(b"k", [v]) for v in values]
 
 
 @settings(deadline=None)
@@ -160,61 +159,61 @@ def test_sha256_refuses_other_widths(width):
         hashing.sha256_rows(b"", random_rows(0, 1, 4), width)
 
 
-# --- HMAC of string columns ---
+# --- SHA-256 of string columns ---
 
 
 @settings(deadline=None)
 @given(
-    key=st.binary(max_size=140),
+    prefix=st.binary(max_size=140),
     values=st.lists(st.tuples(st.binary(max_size=140), st.binary(max_size=140)), max_size=20),
 )
-def test_hmac_equals_the_standard_library(key, values):
+def test_columns_equal_hashlib(prefix, values):
     columns = [pa.array([v[c] for v in values], pa.large_binary()) for c in range(2)]
-    expected = [reference_hmac(key, list(v)) for v in values]
+    expected = [reference_columns(prefix, list(v)) for v in values]
     for variant in kernels.variants("sha256"):
-        assert [row.tobytes() for row in hashing.hmac_columns(key, columns, variant=variant)] == expected, variant
+        assert [row.tobytes() for row in hashing.sha256_columns(prefix, columns, variant=variant)] == expected, variant
 
 
-def test_hmac_at_every_message_and_key_length(sha256):
+def test_columns_at_every_message_and_prefix_length(sha256):
     values = [bytes([size % 256]) * size for size in LENGTHS]
     for size in [*range(132), 1_000]:
-        key = bytes(range(256))[:size] if size <= 256 else bytes(size)
-        out = hashing.hmac_columns(key, [pa.array(values, pa.binary())], variant=sha256)
-        assert [row.tobytes() for row in out] == [reference_hmac(key, [v]) for v in values], size
+        prefix = bytes(range(256))[:size] if size <= 256 else bytes(size)
+        out = hashing.sha256_columns(prefix, [pa.array(values, pa.binary())], variant=sha256)
+        assert [row.tobytes() for row in out] == [reference_columns(prefix, [v]) for v in values], size
 
 
-def test_hmac_of_neighbours_of_every_pair_of_lengths(sha256):
+def test_columns_of_neighbours_of_every_pair_of_lengths(sha256):
     """Side by side, one may need a block more than the other, at either side."""
     sizes = [0, 1, 50, 51, 52, 59, 60, 61, 115, 116, 123, 124, 300]
     values = [bytes([a % 256]) * size for a in sizes for b in sizes for size in (a, b)]
-    out = hashing.hmac_columns(b"k", [pa.array(values, pa.binary())], variant=sha256)
-    assert [row.tobytes() for row in out] == [reference_hmac(b"k", [v]) for v in values]
+    out = hashing.sha256_columns(b"k", [pa.array(values, pa.binary())], variant=sha256)
+    assert [row.tobytes() for row in out] == [reference_columns(b"k", [v]) for v in values]
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary(), pa.large_binary()], ids=str)
-def test_hmac_takes_every_kind_of_string_column_sliced_and_chunked(kind):
+def test_columns_take_every_kind_of_string_column_sliced_and_chunked(kind):
     texts = ["", "a", "张伟", "x" * 300, "b"] * 3
     whole = pa.array([t.encode() for t in texts], pa.binary()).cast(kind)
-    expected = [reference_hmac(b"k", [t.encode(), t.encode()]) for t in texts]
+    expected = [reference_columns(b"k", [t.encode(), t.encode()]) for t in texts]
     chunked = pa.chunked_array([whole[:4], whole[4:4], whole[4:]])
-    assert [r.tobytes() for r in hashing.hmac_columns(b"k", [whole, chunked])] == expected
-    assert [r.tobytes() for r in hashing.hmac_columns(b"k", [whole[3:9], chunked[3:9]])] == expected[3:9]
-    assert hashing.hmac_columns(b"k", [whole[2:2], chunked[2:2]]).shape == (0, 32)
+    assert [r.tobytes() for r in hashing.sha256_columns(b"k", [whole, chunked])] == expected
+    assert [r.tobytes() for r in hashing.sha256_columns(b"k", [whole[3:9], chunked[3:9]])] == expected[3:9]
+    assert hashing.sha256_columns(b"k", [whole[2:2], chunked[2:2]]).shape == (0, 32)
 
 
-def test_hmac_of_no_rows_and_of_columns_without_data():
-    assert hashing.hmac_columns(b"k", [pa.array([], pa.string())]).shape == (0, 32)
-    assert hashing.hmac_columns(b"k", [pa.chunked_array([], pa.string())]).shape == (0, 32)
-    out = hashing.hmac_columns(b"k", [pa.array(["", ""], pa.large_string())])
-    assert [r.tobytes() for r in out] == [reference_hmac(b"k", [b""])] * 2
+def test_columns_of_no_rows_and_of_columns_without_data():
+    assert hashing.sha256_columns(b"k", [pa.array([], pa.string())]).shape == (0, 32)
+    assert hashing.sha256_columns(b"k", [pa.chunked_array([], pa.string())]).shape == (0, 32)
+    out = hashing.sha256_columns(b"k", [pa.array(["", ""], pa.large_string())])
+    assert [r.tobytes() for r in out] == [reference_columns(b"k", [b""])] * 2
 
 
-def test_hmac_moving_a_border_between_columns_changes_the_tag():
-    tags = [
-        hashing.hmac_columns(b"k", [pa.array([a]), pa.array([b])]).tobytes()
+def test_moving_a_border_between_columns_changes_the_digest():
+    digests = [
+        hashing.sha256_columns(b"k", [pa.array([a]), pa.array([b])]).tobytes()
         for a, b in [("ab", "c"), ("a", "bc"), ("abc", ""), ("", "abc")]
     ]
-    assert len(set(tags)) == 4
+    assert len(set(digests)) == 4
 
 
 def test_threads_do_not_change_hashes():
@@ -225,7 +224,7 @@ def test_threads_do_not_change_hashes():
         for f in (
             lambda **o: hashing.expand_message_xmd(rows, b"tag", **o),
             lambda **o: hashing.sha256_rows(b"p", rows, 16, **o),
-            lambda **o: hashing.hmac_columns(b"k", [texts, texts], **o),
+            lambda **o: hashing.sha256_columns(b"k", [texts, texts], **o),
         )
     ]:
         assert (one == three).all()
@@ -247,20 +246,20 @@ def damaged(offsets: list[int], data: bytes) -> pa.Array:
 )
 def test_damaged_offsets_never_reach_the_kernel(offsets):
     with pytest.raises(InputError, match="offsets are damaged"):
-        hashing.hmac_columns(b"k", [damaged(offsets, b"12345678")])
+        hashing.sha256_columns(b"k", [damaged(offsets, b"12345678")])
 
 
-def test_hmac_refuses_what_it_cannot_hash():
+def test_columns_refuse_what_they_cannot_hash():
     texts = pa.array(["a", "b"])
     with pytest.raises(InputError, match="at least one column"):
-        hashing.hmac_columns(b"k", [])
+        hashing.sha256_columns(b"k", [])
     with pytest.raises(InputError, match="equal length"):
-        hashing.hmac_columns(b"k", [texts, texts[:1]])
+        hashing.sha256_columns(b"k", [texts, texts[:1]])
     with pytest.raises(InputError, match="no nulls"):
-        hashing.hmac_columns(b"k", [pa.array(["a", None])])
+        hashing.sha256_columns(b"k", [pa.array(["a", None])])
     with pytest.raises(InputError, match="not int64"):
-        hashing.hmac_columns(b"k", [pa.array([1, 2])])
+        hashing.sha256_columns(b"k", [pa.array([1, 2])])
     with pytest.raises(InputError, match="must be pyarrow arrays"):
-        hashing.hmac_columns(b"k", [["a", "b"]])
-    with pytest.raises(InputError, match="key must be bytes"):
-        hashing.hmac_columns("k", [texts])  # type: ignore[arg-type]
+        hashing.sha256_columns(b"k", [["a", "b"]])
+    with pytest.raises(InputError, match="prefix must be bytes"):
+        hashing.sha256_columns("k", [texts])  # type: ignore[arg-type]

@@ -6,6 +6,7 @@
 #include <valgrind/memcheck.h>
 
 #include "cpu.h"
+#include "excode.h"
 #include "hashing.h"
 #include "rlwe.h"
 #include "scalar25519.h"
@@ -49,6 +50,28 @@ static void run_elgamal(void)
     show(rows, sizeof rows);
 }
 
+/* Where the noise stands and what it is are secret; the code is not. Twice as many elements as a part has at once. */
+static void run_code(const uint8_t *round_keys)
+{
+    enum { STRETCHES = 32, LEAVES = 32, ALL = STRETCHES * LEAVES };
+    static uint8_t values[GF128_BYTES * STRETCHES], x[GF128_BYTES * ALL], y[GF128_BYTES * ALL], weights[GF128_BYTES * 16];
+    static uint16_t order[ALL];
+    const fusion_excode code = {&fusion_aes_portable, &fusion_gf128_portable, round_keys, weights, ALL};
+    uint64_t points[STRETCHES];
+    uint32_t starts[2] = {0, ALL}, next[1] = {0};
+    uint8_t before[GF128_BYTES] = {0};
+    for (int t = 0; t < STRETCHES; t++) points[t] = 7 * t % LEAVES;
+    hide(points, sizeof points);
+    hide(values, sizeof values);
+    fusion_excode_scatter_noise(&code, x, points, values, LEAVES, before, next, 0, ALL);
+    fusion_excode_order(&code, order, starts, 0, 0, 1);
+    fusion_excode_sum(before, x, 0, ALL);
+    next[0] = 0;
+    fusion_excode_next_pass(&code, y, x, starts, order, before, next, 0, 1);
+    fusion_excode_shuffle(x, y, starts, order, 0, 1);
+    fusion_excode_contract(&code, x, 0, ALL / 32);
+}
+
 static void run_curve(const fusion_ristretto *ops)
 {
     hide(uniform, sizeof uniform);
@@ -82,12 +105,12 @@ int main(int argc, char **argv)
     const int64_t *offset_columns[1] = {offsets};
     const uint8_t *data_columns[1] = {encodings};
     for (int i = 0; i <= N; i++) offsets[i] = 32 * i;
-    fusion_hmac_sha256_columns(&fusion_sha256_portable, out, scalars, 32, offset_columns, data_columns, 1, 0, N);
+    fusion_sha256_columns(&fusion_sha256_portable, out, scalars, 32, offset_columns, data_columns, 1, 0, N);
     fusion_sha256_rows(&fusion_sha256_portable, out, 12, (const uint8_t *)"tag", 3, encodings, 32, N);
     fusion_expand_message_xmd(&fusion_sha512_portable, out, 64, encodings, 32, (const uint8_t *)"tag", 3, N);
 #if FUSION_X86
     if (fusion_cpu_has_avx2()) { /* the widest vectors that valgrind knows */
-        fusion_hmac_sha256_columns(&fusion_sha256_avx2, out, scalars, 32, offset_columns, data_columns, 1, 0, N);
+        fusion_sha256_columns(&fusion_sha256_avx2, out, scalars, 32, offset_columns, data_columns, 1, 0, N);
         fusion_sha256_rows(&fusion_sha256_avx2, out, 12, (const uint8_t *)"tag", 3, encodings, 32, N);
         fusion_expand_message_xmd(&fusion_sha512_avx2, out, 64, encodings, 32, (const uint8_t *)"tag", 3, N);
     }
@@ -97,6 +120,9 @@ int main(int argc, char **argv)
     const fusion_gf128 *gf128 = &fusion_gf128_portable;
     uint8_t round_keys[AES128_ROUND_KEYS];
     fusion_aes128_expand(round_keys, scalars);
+    show(round_keys, sizeof round_keys);
+    run_code(round_keys);
+    hide(round_keys, sizeof round_keys);
     aes->encrypt(out, uniform, round_keys, 2 * N + 1);
     aes->compress(out, out, round_keys, 2 * N);
     gf128->multiply(out, out, uniform, 2 * N);

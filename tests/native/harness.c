@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "aes.h"
+#include "excode.h"
 #include "gf128.h"
 #include "hashing.h"
 #include "join.h"
@@ -197,20 +198,6 @@ static void run_sha512(const fusion_sha512 *sha, const block *f)
     }
 }
 
-/* hmac KEY MESSAGE TAG, the tag possibly truncated */
-static void run_hmac(const fusion_sha256 *sha, const block *f)
-{
-    hmac_sha256 mac;
-    block tag = allocate(SHA256_BYTES);
-    const uint8_t *const data[1] = {f[1].bytes};
-    hmac_sha256_init(sha, &mac, f[0].bytes, f[0].size);
-    sha256 message = mac.inner;
-    sha256_update(sha, &message, data, &f[1].size, 1);
-    hmac_sha256_finish(sha, &mac, &message, tag.bytes, 1);
-    tag.size = f[2].size;
-    expect("hmac", tag, f[2]);
-}
-
 /* expand WIDTH(2 bytes) ROWS DST OUT N(1 byte) */
 static void run_expand(const fusion_sha512 *sha, const block *f)
 {
@@ -230,12 +217,12 @@ static void run_sha256_rows(const fusion_sha256 *sha, const block *f)
     expect("sha256_rows", out, f[3]);
 }
 
-/* columns KEY START(1 byte) OFFSETS DATA OFFSETS DATA TAGS: two columns, offsets 8 bytes little-endian each */
+/* columns PREFIX START(1 byte) OFFSETS DATA OFFSETS DATA DIGESTS: two columns, offsets 8 bytes little-endian each */
 static void run_columns(const fusion_sha256 *sha, const block *f)
 {
     const int64_t *offsets[2];
     const uint8_t *data[2] = {f[3].bytes, f[5].bytes};
-    block tags = allocate(f[6].size);
+    block digests = allocate(f[6].size);
     for (int c = 0; c < 2; c++) {
         const block *source = &f[2 + 2 * c];
         int64_t *copy = malloc(source->size);
@@ -247,9 +234,9 @@ static void run_columns(const fusion_sha256 *sha, const block *f)
         }
         offsets[c] = copy;
     }
-    fusion_hmac_sha256_columns(sha, tags.bytes, f[0].bytes, f[0].size, offsets, data, 2, f[1].bytes[0],
-                               f[6].size / SHA256_BYTES);
-    expect("hmac_columns", tags, f[6]);
+    fusion_sha256_columns(sha, digests.bytes, f[0].bytes, f[0].size, offsets, data, 2, f[1].bytes[0],
+                          f[6].size / SHA256_BYTES);
+    expect("sha256_columns", digests, f[6]);
     free((void *)offsets[0]);
     free((void *)offsets[1]);
 }
@@ -331,6 +318,76 @@ static void run_okvs(const block *f)
         expect("okvs values", values, failed ? values : f[4]);
         free(slot), free(order), free(first), free(encoding), free(decoding);
     }
+}
+
+/* Two parts of a vector, or of its buckets, and where the elements of each go. */
+typedef struct {
+    uint32_t *starts, *next[2];
+    uint16_t *order;
+} code_pass;
+
+static code_pass pass_of(const fusion_excode *code, uint32_t number, size_t middle)
+{
+    const size_t buckets = fusion_excode_buckets(code->n);
+    code_pass p = {words(buckets + 1), {words(buckets), words(buckets)}, (uint16_t *)allocate(2 * code->n).bytes};
+    for (int k = 0; k < 2; k++) memset(p.next[k], 0, 4 * buckets);
+    fusion_excode_count(code, p.next[0], number, 0, middle);
+    fusion_excode_count(code, p.next[1], number, middle, code->n);
+    p.starts[0] = 0;
+    for (size_t b = 0; b < buckets; b++) {
+        p.starts[b + 1] = p.starts[b] + p.next[0][b] + p.next[1][b];
+        p.next[1][b] = p.starts[b] + p.next[0][b];
+        p.next[0][b] = p.starts[b];
+    }
+    fusion_excode_order(code, p.order, p.starts, number, 0, buckets);
+    return p;
+}
+
+static void free_pass(code_pass p) { free(p.starts), free(p.next[0]), free(p.next[1]), free(p.order); }
+
+/* code KEY WEIGHTS POINTS(8 bytes each) VALUES VECTOR OUT: the vector is what points and values say */
+static void run_code(const block *f)
+{
+    const size_t n = f[4].size / GF128_BYTES, trees = f[3].size / GF128_BYTES, leaves = n / trees, middle = n / 3;
+    const fusion_aes *aes;
+    uint8_t keys[AES128_ROUND_KEYS];
+    uint64_t *points = (uint64_t *)allocate(8 * trees).bytes;
+    fusion_aes128_expand(keys, f[0].bytes);
+    for (size_t t = 0; t < trees; t++) {
+        points[t] = 0;
+        for (int k = 0; k < 8; k++) points[t] |= (uint64_t)f[2].bytes[8 * t + k] << (8 * k);
+    }
+    for (int i = 0; (aes = fusion_aes_variant(i)); i++)
+        for (int noise = 0; noise < 2; noise++) {
+            const fusion_excode code = {aes, fusion_gf128_variant(i), keys, f[1].bytes, n};
+            const size_t buckets = fusion_excode_buckets(n), half = (buckets + 1) / 2;
+            block x = allocate(f[4].size), room = allocate(f[4].size);
+            uint8_t zero[GF128_BYTES] = {0}, sum[GF128_BYTES];
+            const uint8_t *const before[2] = {zero, sum};
+            memcpy(room.bytes, f[4].bytes, room.size);
+            code_pass first = pass_of(&code, 0, middle);
+            fusion_excode_sum(sum, room.bytes, 0, middle);
+            for (int part = 0; part < 2; part++) {
+                const size_t start = part ? middle : 0, stop = part ? n : middle;
+                if (noise)
+                    fusion_excode_scatter_noise(&code, x.bytes, points, f[3].bytes, leaves, before[part],
+                                                first.next[part], start, stop);
+                else
+                    fusion_excode_scatter(&code, x.bytes, room.bytes, before[part], first.next[part], start, stop);
+            }
+            code_pass second = pass_of(&code, 1, first.starts[half]);
+            fusion_excode_sum(sum, x.bytes, 0, first.starts[half]);
+            for (int part = 0; part < 2; part++)
+                fusion_excode_next_pass(&code, room.bytes, x.bytes, first.starts, first.order, before[part],
+                                        second.next[part], part ? half : 0, part ? buckets : half);
+            fusion_excode_shuffle(x.bytes, room.bytes, second.starts, second.order, 0, buckets);
+            fusion_excode_contract(&code, x.bytes, 0, n / (2 * FUSION_EXCODE_SIDE));
+            x.size /= 2;
+            expect("code", x, f[5]);
+            free(room.bytes);
+            free_pass(first), free_pass(second);
+        }
+    free(points);
 }
 
 /* Entries of a set, in partitions, from two parts; `first` gets where partitions start. */
@@ -664,7 +721,7 @@ static void run_operation(const char *name, const block *f)
         {"from_uniform", .curve = run_from_uniform}, {"decode", .curve = run_decode},
         {"multiply", .curve = run_multiply},         {"multiply_base", .curve = run_multiply_base},
         {"add", .curve = run_add},                   {"sha256", .sha256 = run_sha256},
-        {"hmac", .sha256 = run_hmac},                {"rows", .sha256 = run_sha256_rows},
+        {"rows", .sha256 = run_sha256_rows},
         {"columns", .sha256 = run_columns},          {"sha512", .sha512 = run_sha512},
         {"expand", .sha512 = run_expand},            {"aes", .blocks = run_aes},
         {"gf128", .blocks = run_gf128},              {"okvs", .blocks = run_okvs},
@@ -674,7 +731,7 @@ static void run_operation(const char *name, const block *f)
         {"fixed", .blocks = run_fixed},              {"sums", .blocks = run_sums},
         {"logarithm", .blocks = run_logarithm},      {"reduce", .blocks = run_reduce},
         {"negate", .blocks = run_negate},
-        {"join", .blocks = run_join},
+        {"join", .blocks = run_join},                {"code", .blocks = run_code},
     };
     for (size_t k = 0; k < sizeof operations / sizeof operations[0]; k++) {
         if (strcmp(name, operations[k].name)) continue;

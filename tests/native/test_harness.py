@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import itertools
 import math
 import os
@@ -15,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from reference import aes, expand, gf128, join, libsodium, okvs, rlwe, vectors
+from reference import code as twin
 from reference.ristretto255 import ORDER
 
-from fusion.kernels import ntt
+from fusion.kernels import code, ntt
 from fusion.kernels import rlwe as kernel
 
 HERE = Path(__file__).parent
@@ -87,8 +87,6 @@ def hash_cases() -> Iterator[str]:
             yield line(name, case["message"].encode() * case["repeat"], bytes.fromhex(case["digest"]))
         for size in (0, 1, 55, 56, 63, 64, 65, 111, 112, 127, 128, 129, 200, 260):
             yield line(name, bytes(range(256))[:size], hashlib.new(name, bytes(range(256))[:size]).digest())
-    for case in vectors.load("hmac_sha256.json")["tests"]:
-        yield line("hmac", *(bytes.fromhex(case[field]) for field in ("key", "message", "tag")))
     known = vectors.load("expand_message_xmd.json")
     for case in known["tests"]:
         yield expand_line([case["message"].encode()], known["dst"].encode(), [bytes.fromhex(case["uniform"])])
@@ -109,21 +107,21 @@ def expand_line(rows: list[bytes], dst: bytes, out: list[bytes]) -> str:
 def column_cases() -> Iterator[str]:
     values = [b"", b"a", b"x" * 59, b"x" * 60, b"", b"y" * 64, b"z" * 200, b"", b"b", b"y" * 37, b"z" * 120]
     other = values[::-1]
-    for key in (b"", b"k" * 32, b"k" * 64, b"k" * 131):
+    for prefix in (b"", b"p" * 32, b"p" * 64, b"p" * 131):
         for start in (0, 3, 4, len(values)):
-            tags = b""
+            digests = b""
             for pair in list(zip(values, other, strict=True))[start:]:
                 message = b"".join(len(v).to_bytes(4, "little") + v for v in pair)
-                tags += hmac.new(key, message, "sha256").digest()
+                digests += hashlib.sha256(prefix + message).digest()
             yield line(
                 "columns",
-                key,
+                prefix,
                 bytes([start]),
                 offsets(values),
                 b"".join(values),
                 offsets(other),
                 b"".join(other),
-                tags,
+                digests,
             )
 
 
@@ -161,6 +159,25 @@ def okvs_cases() -> Iterator[str]:
 def okvs_line(seed: bytes, bins: int, slots: int, keys: list[bytes], values: list[bytes], store: list[bytes]) -> str:
     sizes = bytes([bins]), slots.to_bytes(2, "big")
     return line("okvs", seed, *sizes, b"".join(keys), b"".join(values), b"".join(store))
+
+
+def code_cases() -> Iterator[str]:
+    """One bucket, as the twin computes it; then several, as the library does."""
+    source = np.random.default_rng(5)
+    key = hashlib.sha256(b"fusion/kernels/code/1").digest()[:16]
+    weights = b"".join(gf128.invert(16 + k).to_bytes(16, "little") for k in range(16))
+    for stretches, leaves in [(1, 32), (2, 48), (32, 17), (8, 1200), (96, 43)]:
+        points = source.integers(0, leaves, stretches).astype("<u8")
+        values = source.integers(0, 256, (stretches, 16), np.uint8)
+        vector = np.zeros((stretches, leaves, 16), np.uint8)
+        vector[np.arange(stretches), points] = values
+        rows = vector.reshape(-1, 16)
+        if len(rows) < 1000:
+            out = twin.compress([int.from_bytes(row.tobytes(), "little") for row in rows])
+            compressed = b"".join(y.to_bytes(16, "little") for y in out)
+        else:
+            compressed = code.Code(len(rows)).compress(rows.copy()).tobytes()
+        yield line("code", key, weights, points.tobytes(), values.tobytes(), rows.tobytes(), compressed)
 
 
 PRIMES = (1125899906826241, 1125899906629633, 1125899905744897, 1125899905351681)
@@ -294,6 +311,7 @@ def rows_of(source: np.random.Generator, n: int) -> list[bytes]:
         column_cases,
         block_cases,
         okvs_cases,
+        code_cases,
         join_cases,
         elgamal_cases,
         lattice_cases,

@@ -168,7 +168,7 @@ class Sender:
         keys = self._transfers.answer(label, NOISE * depth, received[:requests])
         totals = sums[:, -1, 0] ^ sums[:, -1, 1] ^ self._noise.extend(label, NOISE, received[requests:])
         swap(peer, np.concatenate([trees.hide(sums, keys).reshape(-1, WIDTH), totals]), 0)
-        return _compress(b, length, threads)
+        return _cut(code.Code(NOISE * count, threads=threads).compress(b.reshape(-1, WIDTH)), length)
 
 
 class Receiver:
@@ -204,15 +204,14 @@ class Receiver:
         request, keys = self._transfers.request(label, bits)
         message, shares = self._noise.extend(label, values)
         swap(peer, np.concatenate([request, message]), 0)
+        compressing = code.Code(NOISE * count, threads=threads)
         # while the sender answers
-        a = np.zeros((NOISE, count, WIDTH), np.uint8)
-        ggm.place(a, points, values, threads=threads)
-        a = _compress(a, length, threads)
+        a = _cut(compressing.compress_noise(points, values), length)
         received = swap(peer, None, (2 * depth + 1) * NOISE)
         hints = trees.reveal(received[:-NOISE], bits, keys, NOISE)
         c, totals = ggm.puncture(hints, points, trees.level_keys(label, NOISE, depth), count, threads=threads)
         ggm.place(c, points, totals ^ received[-NOISE:] ^ shares, threads=threads)
-        return a, _compress(c, length, threads)
+        return a, _cut(compressing.compress(c.reshape(-1, WIDTH)), length)
 
 
 def _draw(source: Source, n: int) -> Rows:
@@ -226,7 +225,6 @@ def _below(bound: int, words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return scaled
 
 
-def _compress(vector: Rows, length: int, threads: int | None) -> Rows:
-    code.compress(vector.reshape(-1, WIDTH), threads=threads)
-    vector.resize((length, WIDTH), refcheck=False)  # gives back what was used up, without a copy; no view is left
+def _cut(vector: Rows, length: int) -> Rows:
+    vector.resize((length, WIDTH), refcheck=False)  # without a copy; no view is left
     return vector

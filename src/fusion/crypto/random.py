@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.errors import InputError
+from fusion.kernels import block
 
 Source = Callable[[int], bytes]
 """Gives that many independent uniform bytes."""
@@ -17,8 +18,8 @@ Source = Callable[[int], bytes]
 def permutation(n: int, source: Source = os.urandom) -> NDArray[np.int64]:
     """Draw a uniform permutation of 0 to n - 1.
 
-    Sorts 64-bit random keys. Equal keys would favour the order of the input, so a draw with any is thrown
-    away whole; for n = 10^8 that happens once in some 3,700 draws.
+    Sorts 64-bit keys, AES-128 in counter mode under a key of the source. Equal keys would favour the order of the
+    input, so a draw with any is thrown away whole; for n = 10^8 that happens once in some 3,700 draws.
 
     Parameters
     ----------
@@ -39,8 +40,16 @@ def permutation(n: int, source: Source = os.urandom) -> NDArray[np.int64]:
     if n < 0:
         raise InputError(f"a permutation needs a length of 0 or more, not {n}")
     while True:
-        keys = np.frombuffer(source(8 * n), dtype="<u8")
+        keys = _words(n, source(block.WIDTH))
         order = np.argsort(keys)
         ordered = keys[order]
         if not (ordered[1:] == ordered[:-1]).any():
             return order.astype(np.int64, copy=False)
+
+
+def _words(n: int, key: bytes) -> NDArray[np.uint64]:
+    """Random words from one key: the system's generator would take longer for them than sorting does."""
+    blocks = np.zeros((-(-n // 2), block.WIDTH), np.uint8)
+    blocks.view("<u8")[:, 0] = np.arange(len(blocks))
+    words: NDArray[np.uint64] = block.encrypt(key, blocks).view("<u8").ravel()[:n]
+    return words

@@ -18,8 +18,8 @@ from typing import Any
 import msgspec
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
-from fusion.channel import Channel, Party
-from fusion.errors import FusionError, InputError, PeerError, TransportError
+from fusion.channel import Channel, Party, Policy, allow_all
+from fusion.errors import FusionError, InputError, PeerError, PolicyError, TransportError
 from fusion.flower import wire
 from fusion.flower.descriptor import Descriptor, Job, Scalar, Visit, decode, folder_of_sessions
 from fusion.flower.worker import PATIENCE, receive, send
@@ -28,13 +28,20 @@ __all__ = ["Role", "attend"]
 
 Role = Callable[[Channel, Mapping[str, Scalar], Mapping[str, Any]], Mapping[str, Scalar] | None]
 
+MOST_SESSIONS = 8  # of one party, under way at a time: the server begins them, and each is a process
 _START = 60.0  # seconds for a Python to start
+_PLACE = ".place"
 _KEPT = 7 * 86400.0  # seconds that the trace of a session stays
 _log = logging.getLogger(__name__)
 
 
 def attend(
-    message: Message, context: Context, roles: Mapping[str, Role], *, node: Mapping[str, Any] | None = None
+    message: Message,
+    context: Context,
+    roles: Mapping[str, Role],
+    *,
+    node: Mapping[str, Any] | None = None,
+    policy: Policy = allow_all,
 ) -> Message:
     """Answer a message of `find_parties` or `introduce`: take part in a session with another party.
 
@@ -49,6 +56,8 @@ def attend(
     node : mapping, optional
         This party's own settings, ``context.node_config`` unless given. ``fusion-party`` names its file: who it is
         and whose keys it accepts. Nothing that the server says changes these.
+    policy : function
+        Asked before anything of an operation leaves, as in `fusion.connect`; at the top of a module, like a role.
 
     Returns
     -------
@@ -63,7 +72,8 @@ def attend(
     or the folder of temporary files, where only this user may look.
 
     **The server chooses when a role runs, how often, and with which parameters**: a role treats these as a stranger's
-    wish, and what must not be asked is refused there. Whoever provides the app provides this code.
+    wish, and what must not be asked is refused there. A session that would be one too many of those under way, eight,
+    is refused with `PolicyError`. Whoever provides the app provides this code.
     """
     settings = dict(context.node_config if node is None else node)
     try:
@@ -85,7 +95,8 @@ def attend(
                 f"no role here for the operation {descriptor.operation!r}; add it to the ClientApp's roles"
             )
         binding = descriptor.binding(context.run_id)
-        job = Job(descriptor, binding, str(settings["fusion-party"]), _name(role), settings, list(sys.path), "")
+        named = _name(role, "a role"), _name(policy, "a policy")
+        job = Job(descriptor, binding, str(settings["fusion-party"]), *named, settings, list(sys.path))
         answer = _visit(job, party.name, wire.vector_of(message, "packet", "the server", name="packet"))
     except FusionError as error:
         answer = _refusal(error)
@@ -111,10 +122,12 @@ def _refusal(error: FusionError) -> Visit:
     return Visit(state="failed", error=type(error).__name__, field=getattr(error, "field", ""), text=str(error))
 
 
-def _name(role: Role) -> str:
-    module, name = getattr(role, "__module__", ""), getattr(role, "__qualname__", "<")
-    if module in ("", "__main__") or "<" in name or "." in name:
-        raise InputError("a role is a function at the top of a module, as another process must find it by name")
+def _name(function: Role | Policy, what: str) -> str:
+    module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
+    found = getattr(sys.modules.get(module), name, None)
+    # by code, since Flower may have loaded the module again; a wrapper has the name of what it wraps, and other code
+    if module == "__main__" or found is None or getattr(found, "__code__", 0) != getattr(function, "__code__", 1):
+        raise InputError(f"{what} is a function at the top of a module, as another process must find it by name")
     return f"{module}:{name}"
 
 
@@ -122,7 +135,7 @@ def _visit(job: Job, party: str, packet: bytes) -> Visit:
     folder = folder_of_sessions()
     # two parties of a simulation share a folder
     stem = folder / hashlib.sha256(f"{job.binding}/{party}".encode()).hexdigest()[:16]
-    with _connected(msgspec.structs.replace(job, socket=str(stem.with_suffix(".sock"))), stem) as sock:
+    with _connected(msgspec.structs.replace(job, socket=str(stem.with_suffix(".sock"))), party, stem) as sock:
         sock.settimeout(PATIENCE + 15.0)
         try:
             send(sock, Visit(job.binding, packet))
@@ -135,7 +148,7 @@ def _visit(job: Job, party: str, packet: bytes) -> Visit:
 
 
 @contextlib.contextmanager
-def _connected(job: Job, stem: Path) -> Iterator[socket.socket]:
+def _connected(job: Job, party: str, stem: Path) -> Iterator[socket.socket]:
     """A connection to the session's process; started once, by whichever message comes first."""
     trace = stem.with_suffix(".session")
     with socket.socket(socket.AF_UNIX) as sock:
@@ -143,8 +156,12 @@ def _connected(job: Job, stem: Path) -> Iterator[socket.socket]:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not trace.exists():
                 _forget(stem.parent)
-                trace.touch()
-                _start(job, stem.with_suffix(".log"))
+                place = _place(stem.parent, party)
+                try:
+                    trace.touch()
+                    _start(msgspec.structs.replace(job, place=place), stem.with_suffix(".log"))
+                finally:
+                    os.close(place)
             try:
                 sock.connect(job.socket)
             except OSError:
@@ -153,6 +170,22 @@ def _connected(job: Job, stem: Path) -> Iterator[socket.socket]:
                     f" (its log: {stem.with_suffix('.log')})"
                 ) from None
         yield sock
+
+
+def _place(folder: Path, party: str) -> int:
+    """One of the party's places: a locked file, which the session's process inherits, and frees however it ends."""
+    name = hashlib.sha256(party.encode()).hexdigest()[:16]
+    for number in range(MOST_SESSIONS):
+        place = os.open(folder / f"{name}-{number}{_PLACE}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return place
+        except BlockingIOError:
+            os.close(place)
+    raise PolicyError(
+        f"{party} has {MOST_SESSIONS} sessions under way, and begins no more; one ends when the server has fetched its "
+        "outcome, or ten minutes after the last message"
+    )
 
 
 def _start(job: Job, log: Path) -> None:
@@ -172,6 +205,7 @@ def _start(job: Job, log: Path) -> None:
             stdout=descriptor,
             stderr=descriptor,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            pass_fds=[job.place],
             start_new_session=True,
             timeout=_START,
             check=False,
@@ -188,5 +222,5 @@ def _forget(folder: Path) -> None:
     """Remove what is left of sessions long past."""
     for path in folder.iterdir():
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > _KEPT:
+            if path.suffix != _PLACE and time.time() - path.stat().st_mtime > _KEPT:
                 path.unlink()

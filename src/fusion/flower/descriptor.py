@@ -56,15 +56,20 @@ class Descriptor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a session's process is told when it starts."""
+    """What a session's process is told when it starts.
+
+    ``role`` and ``policy`` are ``module:name``. ``place`` is a locked file among those that it inherits.
+    """
 
     descriptor: Descriptor
     binding: str
     party: str
     role: str
+    policy: str
     node: dict[str, Any]
     path: list[str]
-    socket: str
+    socket: str = ""
+    place: int = -1
 
 
 class Visit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

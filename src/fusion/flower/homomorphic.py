@@ -102,25 +102,14 @@ class _JointRun(Run):
         }
         for lane in self._terms.lanes:
             self._terms.plan(self._parameters(lane))  # more noise than the sums hold is refused before anybody is asked
-        asked = wire.config(
-            step="commit",
-            terms=self._terms.encoded(),
-            clients=msgspec.msgpack.encode(dict(self._clients)),
-            rounds=self._rounds,
-            values=layout.size,
-            layout=layout.digest,
-        )
-        lanes: dict[str, type] = dict.fromkeys(self._terms.lanes, bytes)
-        for message in self._ask(dict.fromkeys(self._connected(wait), asked)):
-            with self._blaming(message):
-                self._introduce(message.metadata.src_node_id, wire.config_of(message, lanes, "a client"))
+        self._announce("commit", layout, wait)
         asked = wire.config(
             step="contribute", **{lane: self._enough(server.commitments) for lane, server in self._sums.items()}
         )
         for message in self._ask(dict.fromkeys(self._nodes, asked)):
             with self._blaming(message):
                 name = self._nodes[message.metadata.src_node_id]
-                found = wire.config_of(message, lanes, name)
+                found = wire.config_of(message, self._lanes, name)
                 for lane, server in self._sums.items():
                     server.add_contribution(name, found[lane])
         asked = wire.config(

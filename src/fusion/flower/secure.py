@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from logging import INFO, WARNING
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -223,24 +223,13 @@ class Run:
                 list(self._clients), lane=lane, values=values, rounds=self._rounds, about=about
             )
             self._servers[lane] = Server(parameters)
-        asked = wire.config(
-            step="keys",
-            terms=terms.encoded(),
-            clients=msgspec.msgpack.encode(dict(self._clients)),
-            rounds=self._rounds,
-            values=layout.size,
-            layout=layout.digest,
-        )
-        lanes: dict[str, type] = dict.fromkeys(terms.lanes, bytes)
-        for message in self._ask(dict.fromkeys(self._connected(wait), asked)):
-            with self._blaming(message):
-                self._introduce(message.metadata.src_node_id, wire.config_of(message, lanes, "a client"))
+        self._announce("keys", layout, wait)
         rosters = {lane: self._enough(server.roster) for lane, server in self._servers.items()}
         asked = wire.config(step="shares", **rosters)
         for message in self._ask(dict.fromkeys(self._nodes, asked)):
             with self._blaming(message):
                 name = self._nodes[message.metadata.src_node_id]
-                found = wire.config_of(message, lanes, name)
+                found = wire.config_of(message, self._lanes, name)
                 for lane, server in self._servers.items():
                     server.add_shares(name, found[lane])
         self._inboxes = {lane: self._enough(server.inboxes) for lane, server in self._servers.items()}
@@ -281,6 +270,8 @@ class Run:
                 name = self._nodes[message.metadata.src_node_id]
                 current.add_answer(name, wire.config_of(message, {"answer": bytes}, name)["answer"])
         total = self._enough(current.total)
+        for name in current.wrong:
+            log(WARNING, "%s gave shares that do not fit the others', which were enough", name)
         return self._mean(lane, included, total), included
 
     def _parameters(self, lane: str) -> Parameters | joint.Parameters:
@@ -298,7 +289,26 @@ class Run:
             log(WARNING, "averages are good to %.1g of their bounds only; state a smaller max_examples", off)
         return mean
 
-    def _introduce(self, node: int, found: dict[str, Any]) -> None:
+    @property
+    def _lanes(self) -> dict[str, type]:
+        """The fields of a message that has something for every lane."""
+        return dict.fromkeys(self._terms.lanes, bytes)
+
+    def _announce(self, step: str, layout: updates.Layout, wait: float) -> None:
+        """Ask every node for the first words of its clients, and take it for who they are."""
+        asked = wire.config(
+            step=step,
+            terms=self._terms.encoded(),
+            clients=msgspec.msgpack.encode(dict(self._clients)),
+            rounds=self._rounds,
+            values=layout.size,
+            layout=layout.digest,
+        )
+        for message in self._ask(dict.fromkeys(self._connected(wait), asked)):
+            with self._blaming(message):
+                self._introduce(message.metadata.src_node_id, wire.config_of(message, self._lanes, "a client"))
+
+    def _introduce(self, node: int, found: Mapping[str, bytes]) -> None:
         """Take a node for the client whose identity has signed its keys."""
         names = set()
         for lane, server in self._servers.items():

@@ -11,6 +11,7 @@ The process ends when its outcome has been fetched, or when nobody has come for 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib
 import logging
 import os
@@ -86,7 +87,7 @@ class Session:
     def run(self) -> None:
         """Play the role and keep the outcome."""
         try:
-            role = _role(self._job)
+            role = _found(self._job.role)
             with self._channel() as peer:
                 # known before the channel says goodbye, so that both leave with one visit
                 self._conclude(
@@ -101,11 +102,11 @@ class Session:
     def _channel(self) -> Channel:
         from fusion.channel import Party, connect, relayed
 
-        party = Party.load(self._job.party)
+        party, policy = Party.load(self._job.party), _found(self._job.policy)
         peer = self._job.descriptor.peer_of(party.name)
         if self._job.descriptor.via == "relay":
-            return relayed(party, peer, self._carry, session=self._job.binding)
-        return connect(party, peer, session=self._job.binding)
+            return relayed(party, peer, self._carry, session=self._job.binding, policy=policy)
+        return connect(party, peer, session=self._job.binding, policy=policy)
 
     def _conclude(self, outcome: Visit) -> None:
         with self._changed:
@@ -155,8 +156,11 @@ class Session:
     def _settled(self) -> bool:
         return self._over or (self._outcome is not None and self._job.descriptor.via == "tls")
 
-    def serve(self, server: socket.socket) -> None:
-        """Serve visitors, one after the other, until nobody is expected any more."""
+    def serve(self, server: socket.socket, place: int) -> None:
+        """Serve visitors, one after the other, until nobody is expected any more.
+
+        The place is given up when the outcome is fetched: what goes on afterwards lasts a minute at most.
+        """
         server.settimeout(1.0)
         while not self._expired():
             try:
@@ -165,7 +169,10 @@ class Session:
                 continue
             with sock, contextlib.suppress(OSError, FusionError):
                 sock.settimeout(PATIENCE)
-                send(sock, self.visit(receive(sock)))
+                reply = self.visit(receive(sock))
+                if self._fetched is not None:
+                    fcntl.flock(place, fcntl.LOCK_UN)
+                send(sock, reply)
 
     def _expired(self) -> bool:
         now = time.monotonic()
@@ -175,8 +182,8 @@ class Session:
             return now - self._visited > IDLE + FETCHED
 
 
-def _role(job: Job) -> Any:
-    module, _, name = job.role.partition(":")
+def _found(function: str) -> Any:
+    module, _, name = function.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
@@ -209,6 +216,7 @@ def main() -> None:
     """Take a job from standard input, open its socket, and go on in a process without parents."""
     job: Job = decode(sys.stdin.buffer.read(MAX_JOB), Job)
     os.umask(0o077)
+    os.set_inheritable(job.place, False)
     server = socket.socket(socket.AF_UNIX)
     server.bind(job.socket)
     server.listen(4)
@@ -221,7 +229,7 @@ def main() -> None:
     session = Session(job)
     threading.Thread(target=session.run, name="fusion-session", daemon=True).start()
     try:
-        session.serve(server)
+        session.serve(server, job.place)
     finally:
         with contextlib.suppress(OSError):
             os.unlink(job.socket)  # noqa: PTH108 - the path is text all the way

@@ -73,9 +73,9 @@ ffibuilder.cdef(
     const fusion_sha512 *fusion_sha512_variant(int i);
     void fusion_expand_message_xmd(const fusion_sha512 *sha, uint8_t *out, size_t length, const uint8_t *rows,
                                    size_t width, const uint8_t *dst, size_t dst_length, size_t n);
-    void fusion_hmac_sha256_columns(const fusion_sha256 *sha, uint8_t *out, const uint8_t *key, size_t key_length,
-                                    const int64_t **offsets, const uint8_t **data, size_t columns,
-                                    size_t start, size_t n);
+    void fusion_sha256_columns(const fusion_sha256 *sha, uint8_t *out, const uint8_t *prefix, size_t prefix_length,
+                               const int64_t **offsets, const uint8_t **data, size_t columns,
+                               size_t start, size_t n);
     void fusion_sha256_rows(const fusion_sha256 *sha, uint8_t *out, size_t out_width, const uint8_t *prefix,
                             size_t prefix_length, const uint8_t *rows, size_t width, size_t n);
 
@@ -173,10 +173,18 @@ ffibuilder.cdef(
     size_t fusion_excode_buckets(size_t n);
     void fusion_excode_count(const fusion_excode *code, uint32_t *counts, uint32_t pass, size_t start, size_t stop);
     void fusion_excode_sum(uint8_t *sum, const uint8_t *x, size_t start, size_t stop);
-    void fusion_excode_scatter(const fusion_excode *code, uint8_t *scratch, const uint8_t *x, const uint8_t *before,
-                               uint32_t *next, uint32_t pass, size_t start, size_t stop);
-    void fusion_excode_shuffle(const fusion_excode *code, uint8_t *x, const uint8_t *scratch, const uint32_t *starts,
-                               uint32_t pass, size_t first, size_t last);
+    void fusion_excode_scatter(const fusion_excode *code, uint8_t *out, const uint8_t *x, const uint8_t *before,
+                               uint32_t *next, size_t start, size_t stop);
+    void fusion_excode_scatter_noise(const fusion_excode *code, uint8_t *out, const uint64_t *points,
+                                     const uint8_t *values, size_t leaves, const uint8_t *before, uint32_t *next,
+                                     size_t start, size_t stop);
+    void fusion_excode_order(const fusion_excode *code, uint16_t *order, const uint32_t *starts, uint32_t pass,
+                             size_t first, size_t last);
+    void fusion_excode_next_pass(const fusion_excode *code, uint8_t *out, const uint8_t *x, const uint32_t *starts,
+                                 const uint16_t *order, const uint8_t *before, uint32_t *next, size_t first,
+                                 size_t last);
+    void fusion_excode_shuffle(uint8_t *out, const uint8_t *x, const uint32_t *starts, const uint16_t *order,
+                               size_t first, size_t last);
     void fusion_excode_contract(const fusion_excode *code, uint8_t *x, size_t first, size_t last);
 
     typedef struct { uint64_t high; uint32_t low, row; } fusion_join_entry;

@@ -85,6 +85,15 @@ def byte_rows(array: object, width: int | None, what: str) -> Bytes:
     return np.ascontiguousarray(array)
 
 
+def points_below(points: object, bound: int) -> NDArray[np.uint64]:
+    """`points` as contiguous (n,) uint64, or an InputError that says what is wrong."""
+    if not isinstance(points, np.ndarray) or points.dtype != np.uint64 or points.ndim != 1:
+        raise InputError("points must be a numpy array of uint64 with one dimension")
+    if (points >= bound).any():
+        raise InputError(f"every point must be below {bound}")
+    return np.ascontiguousarray(points)
+
+
 def byte_string(value: object, what: str) -> bytes:
     """`value` as bytes, or an InputError."""
     if not isinstance(value, bytes | bytearray | memoryview):

@@ -8,21 +8,19 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion.errors import InputError
 from fusion.kernels._native import ffi, lib
-from fusion.kernels._rows import Bytes, pointer, split
-from fusion.kernels.block import WIDTH, Operations, blocks, expand_key, operations
+from fusion.kernels._rows import Bytes, pointer, points_below, split
+from fusion.kernels.block import WIDTH, blocks, expand_key, operations
 
 SIDE = 16
 """The code works on vectors whose length is a multiple of twice this number."""
 MAX_ROWS = 1 << 28
-_PASSES = 2
-_BATCH = 512
 # Elements of a part: few parts, as each has places of its own.
 _PART = 1 << 16
 _MOST_PARTS = 8
@@ -31,114 +29,219 @@ _GRAIN = 2048
 _SEED = b"fusion/kernels/code/1"
 
 
-def compress(vector: Bytes, *, threads: int | None = None, variant: str | None = None) -> Bytes:
-    """Compress a vector of n elements of GF(2^128) to n / 2.
+class Code:
+    """The code for vectors of n elements of GF(2^128), which it compresses to n / 2.
+
+    What it draws for one vector it keeps for the next: 4 bytes an element.
 
     Parameters
     ----------
-    vector : (n, 16) uint8
-        Contiguous and writable, n a multiple of 32 and at most 2^28. It is used up.
+    n : int
+        A multiple of 32, at most 2^28.
     threads : int, optional
-        Threads that share it; None: all CPUs this process may use.
+        Threads that share the work; None: all CPUs this process may use.
     variant : str, optional
         As in `fusion.kernels.block`.
-
-    Returns
-    -------
-    (n / 2, 16) uint8
-        The first half of the vector, in place.
 
     Raises
     ------
     InputError
-        On another shape or type, or if the vector cannot be written in place.
+        On another length.
     """
-    if blocks(vector, "a vector") is not vector or not vector.flags.writeable:
-        raise InputError("a vector must be a contiguous array that can be written")
-    n = len(vector)
-    if n % (2 * SIDE) or n > MAX_ROWS:
-        raise InputError(f"a vector must have a multiple of {2 * SIDE} rows and at most {MAX_ROWS}, not {n}")
-    _Code(n, threads, operations(variant)).compress(vector)
-    return vector[: n // 2]
 
-
-class _Code:
-    """The code of one length."""
-
-    def __init__(self, n: int, threads: int | None, ops: Operations) -> None:
+    def __init__(self, n: int, *, threads: int | None = None, variant: str | None = None) -> None:
+        if n % (2 * SIDE) or not 0 <= n <= MAX_ROWS:
+            raise InputError(f"a vector must have a multiple of {2 * SIDE} rows and at most {MAX_ROWS}, not {n}")
+        ops = operations(variant)
         self._n, self._threads = n, threads
-        self._buckets = lib.fusion_excode_buckets(n)
-        size = max(_PART, -(-n // (_MOST_PARTS * _BATCH)) * _BATCH)
-        self._parts = [(start, min(start + size, n)) for start in range(0, n, size)]
         self._c = ffi.new("fusion_excode *")
         self._c.aes, self._c.field, self._c.n = ops.aes, ops.gf128, n
         self._keep = _round_keys(), ffi.from_buffer("uint8_t[]", _weights())
         self._c.round_keys, self._c.weights = self._keep
+        self._buckets = lib.fusion_excode_buckets(n)
+        self._ranges = _cut(self._buckets, 1)
 
-    def compress(self, vector: Bytes) -> None:
-        scratch = np.empty((self._n, WIDTH), np.uint8)
-        for number in range(_PASSES):
-            counts = self._count(number)
-            starts = np.zeros(self._buckets + 1, np.uint32)
-            np.cumsum(counts.sum(axis=0), out=starts[1:])
-            # where each part puts its elements: after those of the parts before
-            places = (np.cumsum(counts, axis=0) - counts + starts[:-1]).astype(np.uint32)
-            self._permute(vector, scratch, number, starts, places)
-        self._contract(vector)
+    def compress(self, vector: Bytes) -> Bytes:
+        """Compress a vector.
 
-    def _count(self, number: int) -> NDArray[np.uint32]:
-        counts = np.zeros((len(self._parts), self._buckets), np.uint32)
-        self._for_parts(lambda i, start, stop: lib.fusion_excode_count(self._c, _words(counts[i]), number, start, stop))
-        return counts
+        Parameters
+        ----------
+        vector : (n, 16) uint8
+            Contiguous and writable. It is used up.
 
-    def _contract(self, x: Bytes) -> None:
+        Returns
+        -------
+        (n / 2, 16) uint8
+
+        Raises
+        ------
+        InputError
+            On another shape or type, or if the vector cannot be written in place.
+        """
+        if blocks(vector, "a vector") is not vector or not vector.flags.writeable:
+            raise InputError("a vector must be a contiguous array that can be written")
+        if len(vector) != self._n:
+            raise InputError(f"this code is for {self._n} rows, not {len(vector)}")
+        parts = self._first.parts
+        before = self._sums(vector, parts)
+
+        def scatter(out: Bytes, following: Any, part: int) -> None:
+            lib.fusion_excode_scatter(
+                self._c, pointer(out, writable=True), pointer(vector), pointer(before[part]), following, *parts[part]
+            )
+
+        return self._compress(scatter, vector)
+
+    def compress_noise(self, points: NDArray[np.uint64], values: Bytes) -> Bytes:
+        """Compress a vector of t equal stretches, each zero but for one element.
+
+        Time and memory access do not depend on where these are.
+
+        Parameters
+        ----------
+        points : (t,) uint64
+            Their places, each within its stretch: below n / t.
+        values : (t, 16) uint8
+            What they are.
+
+        Returns
+        -------
+        (n / 2, 16) uint8
+
+        Raises
+        ------
+        InputError
+            On another shape or type, a number of stretches that does not divide n, or a point out of range.
+        """
+        added = blocks(values, "values")
+        if not len(added) or self._n % len(added):
+            raise InputError(f"{self._n} rows cannot be cut into {len(added)} equal stretches")
+        leaves = self._n // len(added)
+        places = points_below(points, leaves)
+        if len(places) != len(added):
+            raise InputError(f"{len(added)} values need as many points, not {len(places)}")
+        ahead = np.arange(len(added), dtype=np.uint64) * np.uint64(leaves) + places
+        parts = self._first.parts
+        # multiplied and not selected: where the noise stands is secret
+        before = [np.bitwise_xor.reduce(added * (ahead < start)[:, None], axis=0) for start, _ in parts]
+
+        def scatter(out: Bytes, following: Any, part: int) -> None:
+            lib.fusion_excode_scatter_noise(
+                self._c,
+                pointer(out, writable=True),
+                ffi.from_buffer("uint64_t[]", places),
+                pointer(added),
+                leaves,
+                pointer(before[part]),
+                following,
+                *parts[part],
+            )
+
+        return self._compress(scatter, np.empty((self._n, WIDTH), np.uint8))
+
+    def _compress(self, scatter: Callable[[Bytes, Any, int], None], room: Bytes) -> Bytes:
+        """What `scatter` brings part by part, compressed; `room` is as long as the vector, and may be the vector."""
+        x = np.empty((self._n, WIDTH), np.uint8)
+        first, second = self._first, self._second
+        places = first.places.copy()
+        self._for_each(first.parts, lambda part, *_: scatter(x, _words(places[part]), part))
+        # From here on the room is free. Each bucket goes through the second pass while it is warm.
+        before, places = self._sums(x, second.parts), second.places.copy()
+        self._for_each(
+            self._ranges,
+            lambda part, start, stop: lib.fusion_excode_next_pass(
+                self._c,
+                pointer(room, writable=True),
+                pointer(x),
+                _words(first.starts),
+                _order(first.order),
+                pointer(before[part]),
+                _words(places[part]),
+                start,
+                stop,
+            ),
+        )
+        self._for_each(
+            self._ranges,
+            lambda _, start, stop: lib.fusion_excode_shuffle(
+                pointer(x, writable=True), pointer(room), _words(second.starts), _order(second.order), start, stop
+            ),
+        )
         split(
-            lambda first, last: lib.fusion_excode_contract(self._c, pointer(x, writable=True), first, last),
+            lambda start, stop: lib.fusion_excode_contract(self._c, pointer(x, writable=True), start, stop),
             self._n // (2 * SIDE),
             threads=self._threads,
             grain=_GRAIN,
         )
+        x.resize((self._n // 2, WIDTH), refcheck=False)  # gives back what was used up, without a copy; no view is left
+        return x
 
-    def _permute(
-        self, x: Bytes, scratch: Bytes, number: int, starts: NDArray[np.uint32], places: NDArray[np.uint32]
-    ) -> None:
-        """One pass: accumulate, label, permute."""
-        sums = np.zeros((len(self._parts) + 1, WIDTH), np.uint8)
-        self._for_parts(
-            lambda i, start, stop: lib.fusion_excode_sum(pointer(sums[i + 1], writable=True), pointer(x), start, stop)
+    @functools.cached_property
+    def _first(self) -> _Pass:
+        return self._pass(0, _cut(self._n, _PART))
+
+    @functools.cached_property
+    def _second(self) -> _Pass:
+        starts = self._first.starts
+        return self._pass(1, [(int(starts[start]), int(starts[stop])) for start, stop in self._ranges])
+
+    def _pass(self, number: int, parts: list[tuple[int, int]]) -> _Pass:
+        counts = np.zeros((len(parts), self._buckets), np.uint32)
+        self._for_each(
+            parts,
+            lambda part, start, stop: lib.fusion_excode_count(self._c, _words(counts[part]), number, start, stop),
         )
-        before = np.bitwise_xor.accumulate(sums, axis=0)
-        self._for_parts(
-            lambda i, start, stop: lib.fusion_excode_scatter(
-                self._c,
-                pointer(scratch, writable=True),
-                pointer(x),
-                pointer(before[i]),
-                _words(places[i]),
-                number,
-                start,
-                stop,
-            )
+        starts = np.zeros(self._buckets + 1, np.uint32)
+        np.cumsum(counts.sum(axis=0), out=starts[1:])
+        places = (np.cumsum(counts, axis=0) - counts + starts[:-1]).astype(np.uint32)
+        order = np.empty(self._n, np.uint16)
+        self._for_each(
+            self._ranges,
+            lambda _, start, stop: lib.fusion_excode_order(self._c, _order(order), _words(starts), number, start, stop),
         )
-        split(
-            lambda first, last: lib.fusion_excode_shuffle(
-                self._c, pointer(x, writable=True), pointer(scratch), _words(starts), number, first, last
+        return _Pass(parts, starts, places, order)
+
+    def _sums(self, x: Bytes, parts: list[tuple[int, int]]) -> Bytes:
+        """For each part, the sum of all elements before it."""
+        sums = np.zeros((len(parts) + 1, WIDTH), np.uint8)
+        self._for_each(
+            parts,
+            lambda part, start, stop: lib.fusion_excode_sum(
+                pointer(sums[part + 1], writable=True), pointer(x), start, stop
             ),
-            self._buckets,
-            threads=self._threads,
-            grain=1,
         )
+        before: Bytes = np.bitwise_xor.accumulate(sums, axis=0)
+        return before
 
-    def _for_parts(self, work: Callable[[int, int, int], object]) -> None:
+    def _for_each(self, parts: list[tuple[int, int]], work: Callable[[int, int, int], object]) -> None:
         def some(first: int, last: int) -> None:
             for i in range(first, last):
-                work(i, *self._parts[i])
+                work(i, *parts[i])
 
-        split(some, len(self._parts), threads=self._threads, grain=1)
+        split(some, len(parts), threads=self._threads, grain=1)
+
+
+class _Pass(NamedTuple):
+    """What a pass does to every vector."""
+
+    parts: list[tuple[int, int]]  # elements that are scattered together
+    starts: NDArray[np.uint32]  # of the buckets
+    places: NDArray[np.uint32]  # for each part and bucket, where the part's elements begin
+    order: NDArray[np.uint16]  # of the elements of each bucket
+
+
+def _cut(n: int, smallest: int) -> list[tuple[int, int]]:
+    """0 to n in at most `_MOST_PARTS` parts."""
+    size = max(smallest, -(-n // _MOST_PARTS))
+    return [(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 def _words(array: NDArray[np.uint32]) -> Any:
     return ffi.from_buffer("uint32_t[]", array, require_writable=True)
+
+
+def _order(array: NDArray[np.uint16]) -> Any:
+    return ffi.from_buffer("uint16_t[]", array, require_writable=True)
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fusion.errors import InputError
 from fusion.kernels._native import ffi, lib
-from fusion.kernels._rows import Bytes, pointer, split
+from fusion.kernels._rows import Bytes, pointer, points_below, split
 from fusion.kernels.block import WIDTH, operations
 
 MAX_LEAVES = 1 << 31
@@ -111,7 +111,7 @@ def puncture(
         On another shape or type, or a point out of range.
     """
     levels, aes = depth(leaves), operations(variant).aes
-    places = _points(points, leaves)
+    places = points_below(points, leaves)
     trees = len(places)
     known, level_keys = _blocks(hints, (trees, levels), "hints"), _blocks(keys, (trees, levels), "keys")
     out, totals = np.empty((trees, leaves, WIDTH), np.uint8), np.empty((trees, WIDTH), np.uint8)
@@ -153,7 +153,7 @@ def place(out: Bytes, points: NDArray[np.uint64], values: Bytes, *, threads: int
     trees, leaves = np.shape(out)[:2] if np.ndim(out) == 3 else (0, 0)
     if _blocks(out, (trees, leaves), "out") is not out or not out.flags.writeable:
         raise InputError("out must be a contiguous array that can be written")
-    places, added = _points(points, leaves), _blocks(values, (trees,), "values")
+    places, added = points_below(points, leaves), _blocks(values, (trees,), "values")
     if len(places) != trees:
         raise InputError(f"{trees} trees need as many points, not {len(places)}")
     split(
@@ -175,11 +175,3 @@ def _blocks(array: object, shape: tuple[int, ...], what: str) -> Bytes:
     if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.shape != expected:
         raise InputError(f"{what} must be a numpy array of uint8 of shape {expected}")
     return np.ascontiguousarray(array)
-
-
-def _points(points: object, leaves: int) -> NDArray[np.uint64]:
-    if not isinstance(points, np.ndarray) or points.dtype != np.uint64 or points.ndim != 1:
-        raise InputError("points must be a numpy array of uint64 of shape (trees,)")
-    if (points >= leaves).any():
-        raise InputError(f"every point must be below {leaves}")
-    return np.ascontiguousarray(points)

@@ -104,21 +104,22 @@ def sha256_rows(
     return out
 
 
-def hmac_columns(
-    key: bytes,
+def sha256_columns(
+    prefix: bytes,
     columns: Sequence[pa.Array | pa.ChunkedArray],
     *,
     threads: int | None = None,
     variant: str | None = None,
 ) -> Bytes:
-    """HMAC-SHA-256 (RFC 2104) of the rows of string columns.
+    """SHA-256 (FIPS 180-4) of ``prefix`` and the rows of string columns.
 
-    A row's message is, column by column, the value's length as 4 bytes little-endian, then the value: two
-    different rows never give the same message.
+    After the prefix stands, column by column, the value's length as 4 bytes little-endian, then the value: of as many
+    columns no row's message begins with another's.
 
     Parameters
     ----------
-    key : bytes
+    prefix : bytes
+        Of a multiple of 64 bytes, a row of up to 55 bytes takes one compression.
     columns : sequence of pyarrow arrays
         At least one, of equal length n, without nulls; string, large_string, binary or large_binary.
 
@@ -131,7 +132,7 @@ def hmac_columns(
     InputError
         If a column has another type, a null, a value of 4 GiB or more, or broken offsets, or lengths differ.
     """
-    secret, sha = byte_string(key, "key"), operations(variant, "sha256")
+    head, sha = byte_string(prefix, "prefix"), operations(variant, "sha256")
     if not columns:
         raise InputError("at least one column is needed")
     if not all(isinstance(column, pa.Array | pa.ChunkedArray) for column in columns):
@@ -155,8 +156,8 @@ def hmac_columns(
             offsets = ffi.new("int64_t *[]", [ffi.from_buffer("int64_t[]", o) for o, _ in buffers[i]])
             data = ffi.new("uint8_t *[]", [pointer(d) for _, d in buffers[i]])
             rows = out[starts[i] : starts[i + 1]]
-            lib.fusion_hmac_sha256_columns(
-                sha, pointer(rows, writable=True), secret, len(secret), offsets, data, len(columns), 0, len(rows)
+            lib.fusion_sha256_columns(
+                sha, pointer(rows, writable=True), head, len(head), offsets, data, len(columns), 0, len(rows)
             )
 
     split(hash_pieces, len(pieces), threads=threads, grain=1)

@@ -12,8 +12,7 @@ that failed is never tried again, the next one is.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Set
 
 import msgspec
 import numpy as np
@@ -36,8 +35,8 @@ from fusion.aggregation.joint.messages import (
 from fusion.aggregation.joint.parameters import Parameters
 from fusion.aggregation.joint.projections import add, project, read_projection, write_projection
 from fusion.aggregation.masked.messages import Hash, decode, encode
-from fusion.aggregation.masked.rounds import Rounds
-from fusion.channel.identity import check_fingerprint
+from fusion.aggregation.masked.participant import Participant, State
+from fusion.aggregation.masked.rounds import Step
 from fusion.crypto.masks import KEY_BYTES, add_mask, derive, public_key, shared_secret, subtract_mask, usable
 from fusion.crypto.random import Source
 from fusion.crypto.rlwe import PublicKey, Share, combine
@@ -47,15 +46,12 @@ from fusion.kernels.ntt import Words
 
 __all__ = ["Client"]
 
-# Steps that are taken once. Numbers are as in `masked.rounds`, whose files these go into; subjects never meet.
-KEPT, CONTRIBUTED, ENCRYPTED, TOSSED, PROJECTED, OPENED = range(6)
-_DID = {
-    CONTRIBUTED: "the server sent another list of commitments, and this client has already shown its contribution",
-    ENCRYPTED: "round {} comes a second time, and this client has already sent its update",
-    TOSSED: "the server claims a second sum in round {}, and this client has already sent its coin",
-    PROJECTED: "the server asks for a second projection in round {}, and this client has already sent one",
-    OPENED: "the server asks for a second opening of round {}, and this client has already opened",
-}
+# Numbers are as in `masked.client`, for the same files; the subjects never meet.
+CONTRIBUTED = Step(1, "the server sent another list of commitments, and this client has already shown its contribution")
+ENCRYPTED = Step(2, "round {} comes a second time, and this client has already sent its update")
+TOSSED = Step(3, "the server claims a second sum in round {}, and this client has already sent its coin")
+PROJECTED = Step(4, "the server asks for a second projection in round {}, and this client has already sent one")
+OPENED = Step(5, "the server asks for a second opening of round {}, and this client has already opened")
 
 
 class _Round(msgspec.Struct, forbid_unknown_fields=True):
@@ -68,128 +64,34 @@ class _Round(msgspec.Struct, forbid_unknown_fields=True):
     coin: bytes = b""  # the message
 
 
-class _State(msgspec.Struct, forbid_unknown_fields=True):
-    """What a client must keep between messages. Secret."""
+class _State(State[Parameters], forbid_unknown_fields=True):
+    """What a client must keep between messages: a public key, some 150 kB, and in a round four bytes for each value.
 
-    name: str
-    parameters: Parameters
-    secret: Hash  # what the share of the key comes from
+    The share of the key comes from the secret.
+    """
+
     commitments: tuple[bytes, ...] = ()
     boxes: tuple[Hash, ...] = ()
     key: bytes = b""
     run: bytes = b""
     round: _Round | None = None
 
-    def __repr__(self) -> str:
-        return "_State()"
 
-
-class Client:
+class Client(Participant[Parameters, _State]):
     """One client in one run.
 
-    Parameters
-    ----------
-    name : str
-        Its own.
-    parameters : Parameters
-        As all have them.
-    pins : mapping of str to str
-        The fingerprint of every client, by name, from where this client trusts it: never from the server.
-    sign : callable
-        Bytes -> the 64-byte Ed25519 signature of this client's own fingerprint.
-    rounds : Rounds
-        What it has done before. With a file, from the beginning, when `state` is kept between processes.
-    source : callable
-        Number of bytes -> that many uniform bytes.
+    Parameters are those of `fusion.aggregation.masked.Participant`: its name, the parameters, the pinned
+    fingerprints of all clients, its signature, the rounds, and a source of bytes.
     """
 
-    def __init__(
-        self,
-        name: str,
-        parameters: Parameters,
-        pins: Mapping[str, str],
-        sign: Callable[[bytes], bytes],
-        rounds: Rounds,
-        source: Source = os.urandom,
-    ) -> None:
-        if name not in pins or set(pins) != set(parameters.clients):
-            raise InputError("the pinned fingerprints must be those of all clients of the sum, and of no others")
-        for fingerprint in pins.values():
-            check_fingerprint(fingerprint)
-        if len(set(pins.values())) != len(pins):
-            raise InputError("two clients are pinned with the same fingerprint; each has a key of its own")
-        self.name = name
-        self.parameters = parameters
-        self._index = parameters.clients.index(name)
-        self._pins = dict(pins)
-        self._sign = sign
-        self._rounds = rounds
-        self._source = source
-        self._state = _State(name, parameters, source(KEY_BYTES))
-        self._public: PublicKey | None = None
-
-    def __repr__(self) -> str:
-        return f"<Client {self.name} of {len(self.parameters.clients)}>"
-
-    def __reduce__(self) -> str:
-        raise InputError("a client holds secrets and is not pickled; keep state() in a file that only its owner reads")
-
-    def state(self) -> bytes:
-        """Everything this client must keep between messages: **secret**, for a place that only its owner can read.
-
-        A public key, some 150 kB, and within a round four bytes for each value.
-
-        Raises
-        ------
-        InputError
-            If ``rounds`` has no file: what was done would be forgotten with the process.
-        """
-        if not self._rounds.lasting:
-            raise InputError("a client whose state is kept needs Rounds with a file, from its first step on")
-        self._rounds.note(self._subject, 0, KEPT)
-        return msgspec.msgpack.encode(self._state)
+    _kind = _State
+    _public: PublicKey | None = None
 
     @property
     def finished(self) -> bool:
         """Whether the last round has been opened: there is nothing left to keep."""
         last = self.parameters.rounds - 1
         return bool(self._state.run) and self._rounds.holds(self._run, last, OPENED)
-
-    @classmethod
-    def restore(
-        cls,
-        state: bytes,
-        pins: Mapping[str, str],
-        sign: Callable[[bytes], bytes],
-        rounds: Rounds,
-        source: Source = os.urandom,
-    ) -> Client:
-        """The client that `state` was taken from, with the file of rounds that it had then.
-
-        Raises
-        ------
-        InputError
-            If ``state`` is none, or the file is lost or not the one that went with it: what this client has already
-            done cannot be known, and only a new run is safe.
-        """
-        try:
-            kept = msgspec.msgpack.decode(state, type=_State)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise InputError("this is no state of a client; begin a new run") from None
-        client = cls(kept.name, kept.parameters, pins, sign, rounds, source)
-        client._state = kept
-        steps = [(client._subject, 0, KEPT)]
-        if kept.commitments:
-            steps.append((client._subject, 0, CONTRIBUTED))
-        if kept.round is not None:
-            steps += [
-                (client._run, kept.round.number, step)
-                for step, done in ((ENCRYPTED, kept.round.seed), (TOSSED, kept.round.coin))
-                if done
-            ]
-        if not rounds.lasting or not all(rounds.holds(*step) for step in steps):
-            raise InputError("the file of rounds is lost, or does not go with this state; begin a new run")
-        return client
 
     # Once a run
 
@@ -209,7 +111,7 @@ class Client:
         share = self._share()
         if found[self._index].hash != agreed.contribution_hash(self.parameters, self._index, share.contribution):
             raise PeerError("the server's list does not hold this client's own commitment as it was sent")
-        self._claim(self._subject, 0, CONTRIBUTED)
+        self._rounds.claim(self._subject, 0, CONTRIBUTED)
         self._state.commitments = entries
         digest = agreed.commitments_digest(self.parameters, entries)
         return self._signed(Contribution(digest, self._index, share.contribution, public_key(self._box()), bytes(64)))
@@ -250,7 +152,7 @@ class Client:
         if values.min() < -parameters.limit or values.max() > parameters.limit:
             raise InputError("a value is beyond the bound of this sum")
         self._enter(number)
-        self._claim(run, number, ENCRYPTED)
+        self._rounds.claim(run, number, ENCRYPTED)
         seed = self._source(KEY_BYTES)
         coefficients = fields.join(values, parameters.lattice.degree)
         first, second = encrypt_summand(self._key(), coefficients, source=_once(seed))
@@ -272,7 +174,7 @@ class Client:
         current = self._enter(message.round)
         if self._index in included and not current.seed:
             raise PeerError(f"the server lists this client in round {message.round}, where it has sent no update")
-        self._claim(self._run, message.round, TOSSED)
+        self._rounds.claim(self._run, message.round, TOSSED)
         digest = agreed.claim_digest(claim)
         coin = self._signed(Coin(digest, self._index, self._source(32), bytes(64)))
         current.claim, current.coin = claim, coin
@@ -286,7 +188,7 @@ class Client:
         if self._index not in claim.included:
             raise PeerError(f"the server asks for a projection in round {message.round}, where it has no update")
         digest = self._challenge(current, message.coins)
-        self._claim(self._run, message.round, PROJECTED)
+        self._rounds.claim(self._run, message.round, PROJECTED)
         key, lattice = self._key(), self.parameters.lattice
         second = second_halves(key, self.parameters.rows, source=_once(current.seed))
         values = write_projection(project(lattice, second, digest))
@@ -315,7 +217,7 @@ class Client:
                 f"the server's sum is not that of the {len(names)} updates whose projections these are; "
                 "nothing was opened"
             )
-        self._claim(self._run, message.round, OPENED)
+        self._rounds.claim(self._run, message.round, OPENED)
         share = self._share()
         words = part_of_total(share, second, terms=len(names), source=self._source)
         share.wipe()
@@ -328,13 +230,24 @@ class Client:
 
     # Inside
 
+    def _check_names(self, pinned: Set[str]) -> None:
+        if self.name not in pinned or pinned != set(self.parameters.clients):
+            raise InputError("the pinned fingerprints must be those of all clients of the sum, and of no others")
+
+    def _resume(self) -> list[tuple[bytes, int, Step]]:
+        kept = self._state
+        steps = [(self._subject, 0, CONTRIBUTED)] if kept.commitments else []
+        if kept.round is not None:
+            done = ((ENCRYPTED, kept.round.seed), (TOSSED, kept.round.coin))
+            steps += [(self._run, kept.round.number, step) for step, sent in done if sent]
+        return steps
+
     @property
     def _everybody(self) -> range:
         return range(len(self.parameters.clients))
 
     @property
     def _subject(self) -> bytes:
-        """32 bytes that stand for the secret of this run, before the run has a name."""
         return derive(self._state.secret, self.parameters.digest, agreed.LABEL + b"client")
 
     def _share(self) -> Share:
@@ -403,10 +316,6 @@ class Client:
     def _check_run(self, run: bytes) -> None:
         if run != self._run:
             raise PeerError("the server sent a message of another run")
-
-    def _claim(self, subject: bytes, number: int, step: int) -> None:
-        if not self._rounds.note(subject, number, step):
-            raise PeerError(f"{_DID[step].format(number)}; a second time would show more than the sum")
 
     def _signed(self, message: agreed.Signed) -> bytes:
         return encode(msgspec.structs.replace(message, signature=self._sign(agreed.to_sign(message))))

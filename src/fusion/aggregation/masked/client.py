@@ -13,8 +13,7 @@ So an answer opens when the threshold of clients answered for the same list, and
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Set
 
 import msgspec
 import numpy as np
@@ -27,7 +26,6 @@ from fusion.aggregation.masked.agreed import LABEL, PAD_BYTES, number_bytes, poi
 from fusion.aggregation.masked.messages import (
     Answer,
     Closing,
-    Hash,
     Inbox,
     Keys,
     Masked,
@@ -38,10 +36,9 @@ from fusion.aggregation.masked.messages import (
     encode,
 )
 from fusion.aggregation.masked.parameters import Parameters
-from fusion.aggregation.masked.rounds import ACCEPTED, ANSWERED, DEALT, KEPT, MASKED, Rounds
-from fusion.channel.identity import check_fingerprint
+from fusion.aggregation.masked.participant import Participant, State
+from fusion.aggregation.masked.rounds import Step
 from fusion.crypto.masks import KEY_BYTES, add_mask, derive, public_key, shared_secret
-from fusion.crypto.random import Source
 from fusion.crypto.sharing import SHARE_BYTES, split
 from fusion.errors import InputError, PeerError
 
@@ -49,119 +46,30 @@ __all__ = ["Client"]
 
 _NONCE = bytes(12)  # every key below encrypts one message
 
+DEALT = Step(1, "the server sent another roster, and this client has already shared its secrets")
+ACCEPTED = Step(2, "the server sent another inbox, and this client has already taken one")
+MASKED = Step(3, "round {} comes a second time, and this client has already sent its vector")
+ANSWERED = Step(4, "the server asks for a second unmasking of round {}, and this client has already answered")
 
-class _State(msgspec.Struct, forbid_unknown_fields=True):
-    """What a client must keep between messages. Secret."""
 
-    name: str
-    parameters: Parameters
-    secret: Hash  # everything that this client draws for the run comes from it
+class _State(State[Parameters], forbid_unknown_fields=True):
+    """What a client must keep between messages: the masks of every round of the run, past ones too, come from it."""
+
     roster: tuple[bytes, ...] = ()
-    shares: dict[int, bytes] = {}  # by dealer: for each round a share of its mask key, then one of its own seed
-
-    def __repr__(self) -> str:
-        return "_State()"
+    # by dealer: for each round a share of its mask key, then one of its own seed
+    shares: dict[int, bytes] = msgspec.field(default_factory=dict)
 
 
-class Client:
+class Client(Participant[Parameters, _State]):
     """One client in one run.
 
-    Parameters
-    ----------
-    name : str
-        Its own.
-    parameters : Parameters
-        As all have them.
-    pins : mapping of str to str
-        The fingerprint of every client, by name, from where this client trusts it: never from the server. A client
-        without one is refused should it come.
-    sign : callable
-        Bytes -> the 64-byte Ed25519 signature of this client's own fingerprint.
-    rounds : Rounds
-        What it has done before. With a file, from the beginning, when `state` is kept between processes.
-    source : callable
-        Number of bytes -> that many uniform bytes.
+    Parameters are those of `fusion.aggregation.masked.Participant`: its name, the parameters, the pinned
+    fingerprints, its signature, the rounds, and a source of bytes. ``pins`` may lack clients, and one without a
+    fingerprint is refused should it come. Whoever has `state` can make the masks of every round of the run again: it
+    is to be deleted after the last.
     """
 
-    def __init__(
-        self,
-        name: str,
-        parameters: Parameters,
-        pins: Mapping[str, str],
-        sign: Callable[[bytes], bytes],
-        rounds: Rounds,
-        source: Source = os.urandom,
-    ) -> None:
-        if name not in pins or not set(pins) <= set(parameters.clients):
-            raise InputError("the pinned fingerprints must be those of clients of the sum, this one included")
-        for fingerprint in pins.values():
-            check_fingerprint(fingerprint)
-        if len(set(pins.values())) != len(pins):
-            raise InputError("two clients are pinned with the same fingerprint; each has a key of its own")
-        self.name = name
-        self.parameters = parameters
-        self._index = parameters.clients.index(name)
-        self._pins = dict(pins)
-        self._sign = sign
-        self._rounds = rounds
-        self._source = source
-        self._state = _State(name, parameters, source(KEY_BYTES))
-        self._adopt({})
-
-    def __repr__(self) -> str:
-        return f"<Client {self.name} of {len(self.parameters.clients)}>"
-
-    def __reduce__(self) -> str:
-        raise InputError("a client holds secrets and is not pickled; keep state() in a file that only its owner reads")
-
-    def state(self) -> bytes:
-        """Everything this client must keep between messages: **secret**, for a place that only its owner can read.
-
-        With it the masks of every round of the run can be made again, past ones too: delete it after the last.
-
-        Raises
-        ------
-        InputError
-            If ``rounds`` has no file: what was done would be forgotten with the process.
-        """
-        if not self._rounds.lasting:
-            raise InputError("a client whose state is kept needs Rounds with a file, from its first step on")
-        self._rounds.note(self._subject, 0, KEPT)
-        return msgspec.msgpack.encode(self._state)
-
-    @classmethod
-    def restore(
-        cls,
-        state: bytes,
-        pins: Mapping[str, str],
-        sign: Callable[[bytes], bytes],
-        rounds: Rounds,
-        source: Source = os.urandom,
-    ) -> Client:
-        """The client that `state` was taken from, with the file of rounds that it had then.
-
-        Raises
-        ------
-        InputError
-            If ``state`` is none, or the file is lost or not the one that went with it: what this client has already
-            done cannot be known, and only a new run is safe.
-        """
-        try:
-            kept = msgspec.msgpack.decode(state, type=_State)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise InputError("this is no state of a client; begin a new run") from None
-        client = cls(kept.name, kept.parameters, pins, sign, rounds, source)
-        client._state = kept
-        if kept.roster:
-            client._adopt(client._checked(kept.roster))
-        steps = [(client._subject, KEPT)]
-        if kept.roster:
-            steps.append((client._subject, DEALT))
-        if len(kept.shares) > 1:
-            steps.append((client._run, ACCEPTED))
-        if not rounds.lasting or not all(rounds.holds(subject, 0, step) for subject, step in steps):
-            raise InputError("the file of rounds is lost, or does not go with this state; begin a new run")
-        return client
+    _kind = _State
 
     # Once a run
 
@@ -340,6 +248,18 @@ class Client:
 
     # Inside
 
+    def _check_names(self, pinned: Set[str]) -> None:
+        if self.name not in pinned or not pinned <= set(self.parameters.clients):
+            raise InputError("the pinned fingerprints must be those of clients of the sum, this one included")
+
+    def _resume(self) -> list[tuple[bytes, int, Step]]:
+        roster = self._state.roster
+        self._adopt(self._checked(roster) if roster else {})
+        if not roster:
+            return []
+        dealt = (self._subject, 0, DEALT)
+        return [dealt, (self._run, 0, ACCEPTED)] if len(self._state.shares) > 1 else [dealt]
+
     def _checked(self, entries: tuple[bytes, ...]) -> dict[int, Keys]:
         """The keys of a roster by client, once all of them stand up to what is pinned here."""
         if len(entries) < self.parameters.threshold:
@@ -402,7 +322,6 @@ class Client:
 
     @property
     def _subject(self) -> bytes:
-        """32 bytes that stand for the secrets of this run, before the run has a name."""
         return hashlib.sha256(LABEL + b"client" + public_key(self._draw(b"box"))).digest()
 
     def _draw(self, what: bytes, number: int = 0) -> bytes:

@@ -12,23 +12,24 @@ import os
 import struct
 import threading
 from pathlib import Path
+from typing import NamedTuple
 
 from fusion.errors import InputError, PeerError
 
-__all__ = ["ACCEPTED", "ANSWERED", "DEALT", "KEPT", "MASKED", "Rounds"]
+__all__ = ["Rounds", "Step"]
 
-KEPT, DEALT, ACCEPTED, MASKED, ANSWERED = range(5)
-_DID = {
-    DEALT: "the server sent another roster, and this client has already shared its secrets",
-    ACCEPTED: "the server sent another inbox, and this client has already taken one",
-    MASKED: "round {} comes a second time, and this client has already sent its vector",
-    ANSWERED: "the server asks for a second unmasking of round {}, and this client has already answered",
-}
 _RECORD = struct.Struct("<32sIB")
 
 
+class Step(NamedTuple):
+    """Something that a client does once: its number in the file, and what is said of the second time, by round."""
+
+    number: int
+    again: str
+
+
 class Rounds:
-    """The rounds in which this client has sent a vector, and those in which it has answered.
+    """The steps that this client has taken, by run and round.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ class Rounds:
         """Whether it outlives the process."""
         return self._path is not None
 
-    def claim(self, subject: bytes, number: int, step: int) -> None:
+    def claim(self, subject: bytes, number: int, step: Step) -> None:
         """Note, for good, that a step is done now.
 
         It is on disk when this returns: a crash afterwards forbids the step for ever, and before it nothing of the
@@ -62,8 +63,8 @@ class Rounds:
             32 that stand for the run, or for the keys before there is one.
         number : int
             The round.
-        step : int
-            `DEALT`, `ACCEPTED`, `MASKED` or `ANSWERED`.
+        step : Step
+            What is done.
 
         Raises
         ------
@@ -73,11 +74,11 @@ class Rounds:
             If the file cannot be written.
         """
         if not self.note(subject, number, step):
-            raise PeerError(f"{_DID[step].format(number)}; a second time would show more than the sum")
+            raise PeerError(f"{step.again.format(number)}; a second time would show more than the sum")
 
-    def note(self, subject: bytes, number: int, step: int) -> bool:
+    def note(self, subject: bytes, number: int, step: Step) -> bool:
         """Note a step for good, and say whether it is new; arguments and errors as for `claim`."""
-        record = _RECORD.pack(subject, number, step)
+        record = _RECORD.pack(subject, number, step.number)
         with self._lock:
             try:
                 return self._remember(record)
@@ -86,9 +87,9 @@ class Rounds:
                     f"cannot remember this round in {self._path}: {error.strerror}; choose a file that can be written"
                 ) from None
 
-    def holds(self, subject: bytes, number: int, step: int) -> bool:
+    def holds(self, subject: bytes, number: int, step: Step) -> bool:
         """Whether a step was noted; a file that is not there holds nothing, and is not made."""
-        record = _RECORD.pack(subject, number, step)
+        record = _RECORD.pack(subject, number, step.number)
         if self._path is None:
             return record in self._seen
         try:

@@ -12,6 +12,8 @@ server holds one, however many clients there are.
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import numpy.typing as npt
 from cryptography.exceptions import InvalidTag
@@ -37,6 +39,8 @@ from fusion.crypto.sharing import SHARE_BYTES, combine
 from fusion.errors import InputError, PeerError, TransportError
 
 __all__ = ["Round", "Server"]
+
+_TRIES = 32  # sets of answers that are tried when the first does not open
 
 
 class Server:
@@ -130,6 +134,7 @@ class Round:
         self._list: Survivors | None = None
         self._digest = b""
         self._answers: dict[int, Answer] = {}
+        self.wrong: tuple[str, ...] = ()
 
     def add_masked(self, name: str, message: bytes) -> None:
         """`Masked` of a client."""
@@ -171,24 +176,17 @@ class Round:
         self._answers[index] = answer
 
     def total(self) -> npt.NDArray[np.int64]:
-        """The sum over everybody included, (size,) int64."""
+        """The sum over everybody included, (size,) int64; `wrong` then says whose answers were of no use for it."""
         server, survivors = self._server, self._settled()
         parameters = server.parameters
-        self._server.enough(len(self._answers), "answered for the survivors")
-        opened = self._open(sorted(self._answers)[: parameters.threshold])
+        server.enough(len(self._answers), "answered for the survivors")
+        secrets = self._agreeing()
         words = self._words.copy()
-        for place, client in enumerate(self._clients):
-            name = parameters.clients[client]
-            secret = opened[place]
-            window = slice(32 * self._number, 32 * self._number + 32)
-            keys = server.keys[client]
+        window = slice(32 * self._number, 32 * self._number + 32)
+        for client, secret in zip(self._clients, secrets, strict=True):
             if client in survivors.included:
-                if agreed.commitment(parameters.digest, client, self._number, secret) != keys.commitments[window]:
-                    raise PeerError(f"the shares of the mask of {name} do not fit what it committed to")
                 subtract_mask(words, agreed.own_seed(server.run, client, self._number, secret))
                 continue
-            if public_key(secret) != keys.masks[window]:
-                raise PeerError(f"the shares of the mask key of {name} do not fit its public key")
             for other in survivors.included:
                 public = server.keys[other].masks[window]
                 agreed.add_pair_mask(
@@ -202,6 +200,53 @@ class Round:
         signers = tuple(sorted(self._answers))
         signatures = tuple(self._answers[index].signature for index in signers)
         return encode(Closing(self._server.run, self._number, signers, signatures, words))
+
+    def _agreeing(self) -> list[bytes]:
+        """The secret of every client of the run, from answers that fit each other; `wrong` names those that do not.
+
+        All answers are for one list, and none is asked for again: which of them are put together shows nothing new.
+        """
+        holders, needed = sorted(self._answers), self._server.parameters.threshold
+        spare = len(holders) - needed
+        try:
+            return self._checked(holders[:needed])
+        except PeerError:
+            if spare * _TRIES < len(holders):
+                raise
+            for start in range(0, len(holders), spare):
+                doubted = holders[start : start + spare]
+                others = [holder for holder in holders if holder not in doubted][:needed]
+                with contextlib.suppress(PeerError):
+                    secrets = self._checked(others)
+                    self.wrong = tuple(self._server.parameters.clients[each] for each in self._misfits(doubted, others))
+                    return secrets
+            raise
+
+    def _misfits(self, doubted: list[int], others: list[int]) -> list[int]:
+        """Those of the doubted whose answers do not open with those of others, which open by themselves."""
+        size = len(doubted)
+        with contextlib.suppress(PeerError):
+            # two sets of others: one bad lock between two clients shows only where both are
+            self._checked([*doubted, *others[size:]])
+            self._checked([*doubted, *others[:-size]])
+            return []
+        if size == 1:
+            return doubted
+        return self._misfits(doubted[: size // 2], others) + self._misfits(doubted[size // 2 :], others)
+
+    def _checked(self, holders: list[int]) -> list[bytes]:
+        """The secret of every client of the run, as it committed to it, from the answers of these holders."""
+        parameters, included = self._server.parameters, self._settled().included
+        window = slice(32 * self._number, 32 * self._number + 32)
+        secrets = self._open(holders)
+        for client, secret in zip(self._clients, secrets, strict=True):
+            name, keys = parameters.clients[client], self._server.keys[client]
+            if client not in included:
+                if public_key(secret) != keys.masks[window]:
+                    raise PeerError(f"the shares of the mask key of {name} do not fit its public key")
+            elif agreed.commitment(parameters.digest, client, self._number, secret) != keys.commitments[window]:
+                raise PeerError(f"the shares of the mask of {name} do not fit what it committed to")
+        return secrets
 
     def _open(self, holders: list[int]) -> list[bytes]:
         """The secret of every client of the run, from the answers of as many holders as the threshold says."""

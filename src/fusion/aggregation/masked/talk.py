@@ -142,7 +142,7 @@ class Hosted:
 
     total: npt.NDArray[np.int64]
     included: tuple[str, ...]
-    left: tuple[str, ...]  # why each of the others was left out, where this side knows
+    notes: tuple[str, ...]  # why others were left out, where this side knows, and whose answers were of no use
 
 
 class _Service:
@@ -153,7 +153,7 @@ class _Service:
     ) -> None:
         self.hall = Hall(names)
         self.hosted: Hosted | None = None
-        self.left: list[str] = []
+        self.notes: list[str] = []
         self._settle = settle
         self._tell = tell
         self._sizes: dict[str, int] = {}
@@ -194,7 +194,10 @@ class _Service:
 
     def _end(self) -> tuple[Hosted, bytes]:
         total = self._round.total()
-        self.hosted = Hosted(total, self._round.included, tuple(self.left))
+        self.notes += [
+            f"{name} gave shares that do not fit the others', which were enough" for name in self._round.wrong
+        ]
+        self.hosted = Hosted(total, self._round.included, tuple(self.notes))
         return self.hosted, self._round.closing(total if self._tell else None)
 
 
@@ -243,7 +246,7 @@ def host(
             # one client's trouble is its own, malformed bytes included; a difference in what was asked is everybody's
             if not gone(error) and not isinstance(error, PeerError):
                 hall.fail(error)
-            service.left.append(f"{name} dropped out: {error}")
+            service.notes.append(f"{name} dropped out: {error}")
             raise
         finally:
             hall.leave(name)

@@ -25,6 +25,13 @@ static inline uint64_t ct_mask_equal(uint64_t a, uint64_t b)
     return ~ct_mask_nonzero(a ^ b);
 }
 
+/* All ones when a == b, else zero, for a, b < 2^63: arithmetic that the compiler can do in vectors. */
+static inline uint64_t ct_equal_in_vectors(uint64_t a, uint64_t b)
+{
+    uint64_t difference = a ^ b;
+    return ((difference | -difference) >> 63) - 1;
+}
+
 /* Clears memory that held a secret; the barrier keeps the store although nothing reads it back. */
 static inline void wipe(void *p, size_t n)
 {

@@ -43,14 +43,15 @@ size_t fusion_excode_buckets(size_t n)
     return buckets;
 }
 
-/* The buckets of elements [first, first + count); first is a multiple of BATCH. */
-static void draw_buckets(const fusion_excode *code, uint16_t *out, uint64_t streams, size_t first, size_t count,
+/* The buckets of elements [first, first + count), count <= BATCH. */
+static void draw_buckets(const fusion_excode *code, uint16_t *out, uint64_t pass, size_t first, size_t count,
                          size_t buckets)
 {
-    uint8_t bytes[2 * BATCH];
-    draw(code->aes, code->round_keys, bytes, streams + BUCKETS, first / 8, (count + 7) / 8);
+    uint8_t bytes[2 * BATCH + AES_BLOCK];
+    const size_t skip = first % 8;
+    draw(code->aes, code->round_keys, bytes, STREAMS_OF_A_PASS * pass + BUCKETS, first / 8, (skip + count + 7) / 8);
     for (size_t i = 0; i < count; i++)
-        out[i] = (uint16_t)((bytes[2 * i] | bytes[2 * i + 1] << 8) & (buckets - 1));
+        out[i] = (uint16_t)((bytes[2 * (skip + i)] | bytes[2 * (skip + i) + 1] << 8) & (buckets - 1));
 }
 
 void fusion_excode_count(const fusion_excode *code, uint32_t *counts, uint32_t pass, size_t start, size_t stop)
@@ -59,7 +60,7 @@ void fusion_excode_count(const fusion_excode *code, uint32_t *counts, uint32_t p
     uint16_t bucket[BATCH];
     for (size_t i = start; i < stop; i += BATCH) {
         size_t count = least(BATCH, stop - i);
-        draw_buckets(code, bucket, STREAMS_OF_A_PASS * pass, i, count, buckets);
+        draw_buckets(code, bucket, pass, i, count, buckets);
         for (size_t k = 0; k < count; k++) counts[bucket[k]]++;
     }
 }
@@ -72,39 +73,65 @@ void fusion_excode_sum(uint8_t sum[ELEMENT], const uint8_t *x, size_t start, siz
     *(element *)sum = total;
 }
 
-void fusion_excode_scatter(const fusion_excode *code, uint8_t *scratch, const uint8_t *x,
-                           const uint8_t before[ELEMENT], uint32_t *next, uint32_t pass, size_t start, size_t stop)
+/* Accumulates and labels elements [i, i + count), which `batch` holds and loses, and moves them to their buckets. */
+static void scatter(const fusion_excode *code, element *out, element *batch, element *total, uint32_t *next,
+                    uint64_t pass, size_t i, size_t count)
 {
-    const size_t buckets = fusion_excode_buckets(code->n);
-    const uint64_t streams = STREAMS_OF_A_PASS * pass;
-    const element *in = (const element *)x;
-    element *const out = (element *)scratch;
-    element total = *(const element *)before, sums[BATCH];
     uint8_t labels[ELEMENT * BATCH];
     uint16_t bucket[BATCH];
+    element sum = *total;
+    for (size_t k = 0; k < count; k++) batch[k] = sum ^= batch[k];
+    *total = sum;
+    draw(code->aes, code->round_keys, labels, STREAMS_OF_A_PASS * pass + LABELS, i, count);
+    code->field->multiply((uint8_t *)batch, (const uint8_t *)batch, labels, count);
+    draw_buckets(code, bucket, pass, i, count, fusion_excode_buckets(code->n));
+    for (size_t k = 0; k < count; k++) out[next[bucket[k]]++] = batch[k];
+}
+
+void fusion_excode_scatter(const fusion_excode *code, uint8_t *out, const uint8_t *x, const uint8_t before[ELEMENT],
+                           uint32_t *next, size_t start, size_t stop)
+{
+    element total = *(const element *)before, batch[BATCH];
     for (size_t i = start; i < stop; i += BATCH) {
-        size_t count = least(BATCH, stop - i);
-        for (size_t k = 0; k < count; k++) sums[k] = total ^= in[i + k];
-        draw(code->aes, code->round_keys, labels, streams + LABELS, i, count);
-        code->field->multiply((uint8_t *)sums, (const uint8_t *)sums, labels, count);
-        draw_buckets(code, bucket, streams, i, count, buckets);
-        for (size_t k = 0; k < count; k++) out[next[bucket[k]]++] = sums[k];
+        const size_t count = least(BATCH, stop - i);
+        memcpy(batch, x + ELEMENT * i, ELEMENT * count);
+        scatter(code, (element *)out, batch, &total, next, 0, i, count);
     }
-    wipe(sums, sizeof sums);
+    wipe(batch, sizeof batch);
     wipe(&total, sizeof total);
 }
 
-/* Fisher and Yates on the places of one piece, [start, end), then its elements from `x` to `out` in that order. Places
- * are smaller than elements: hardly any lie so close that the processor takes one for another that is still being
- * written. */
-static void shuffle(const fusion_excode *code, uint8_t *out, const uint8_t *x, uint64_t stream, size_t start, size_t end)
+void fusion_excode_scatter_noise(const fusion_excode *code, uint8_t *out, const uint64_t *points, const uint8_t *values,
+                                 size_t leaves, const uint8_t before[ELEMENT], uint32_t *next, size_t start,
+                                 size_t stop)
+{
+    const element *const value = (const element *)values;
+    element total = *(const element *)before, batch[BATCH];
+    for (size_t i = start; i < stop; i += BATCH) {
+        const size_t count = least(BATCH, stop - i);
+        for (size_t k = 0; k < count;) {
+            const size_t stretch = (i + k) / leaves, from = (i + k) % leaves, run = least(leaves - from, count - k);
+            for (size_t j = 0; j < run; j++) {
+                const uint64_t m = ct_equal_in_vectors(from + j, points[stretch]);
+                batch[k + j] = value[stretch] & (element){m, m};
+            }
+            k += run;
+        }
+        scatter(code, (element *)out, batch, &total, next, 0, i, count);
+    }
+    wipe(batch, sizeof batch);
+    wipe(&total, sizeof total);
+}
+
+/* Fisher and Yates on the places of one piece, [start, end). Places are smaller than elements: hardly any lie so close
+ * that the processor takes one for another that is still being written. */
+static void draw_order(const fusion_excode *code, uint16_t *place, uint64_t pass, size_t start, size_t end)
 {
     uint8_t words[8 * BATCH];
-    uint16_t place[LARGEST_PIECE];
     for (size_t k = 0; k < end - start; k++) place[k] = (uint16_t)k;
     for (size_t g = start; g < end;) {
         size_t odd = g & 1, count = least(BATCH - odd, end - g);
-        draw(code->aes, code->round_keys, words, stream, g / 2, (odd + count + 1) / 2);
+        draw(code->aes, code->round_keys, words, STREAMS_OF_A_PASS * pass + SHUFFLES, g / 2, (odd + count + 1) / 2);
         for (size_t k = odd; k < odd + count; k++, g++) {
             size_t here = g - start;
             size_t there = here + (size_t)((unsigned __int128)load64(words + 8 * k) * (end - g) >> 64);
@@ -113,17 +140,49 @@ static void shuffle(const fusion_excode *code, uint8_t *out, const uint8_t *x, u
             place[here] = swap;
         }
     }
-    const element *const from = (const element *)x + start;
-    for (size_t g = start; g < end; g++) ((element *)out)[g] = from[place[g - start]];
 }
 
-void fusion_excode_shuffle(const fusion_excode *code, uint8_t *out, const uint8_t *x, const uint32_t *starts,
-                           uint32_t pass, size_t first, size_t last)
+/* The piece of bucket b that begins at `start` ends there. */
+static inline size_t piece_end(const uint32_t *starts, size_t b, size_t start)
+{
+    return least(start + LARGEST_PIECE, starts[b + 1]);
+}
+
+void fusion_excode_order(const fusion_excode *code, uint16_t *order, const uint32_t *starts, uint32_t pass, size_t first,
+                         size_t last)
 {
     for (size_t b = first; b < last; b++)
         for (size_t start = starts[b]; start < starts[b + 1]; start += LARGEST_PIECE)
-            shuffle(code, out, x, STREAMS_OF_A_PASS * pass + SHUFFLES, start,
-                    least(start + LARGEST_PIECE, starts[b + 1]));
+            draw_order(code, order + start, pass, start, piece_end(starts, b, start));
+}
+
+void fusion_excode_next_pass(const fusion_excode *code, uint8_t *out, const uint8_t *x, const uint32_t *starts,
+                             const uint16_t *order, const uint8_t before[ELEMENT], uint32_t *next, size_t first,
+                             size_t last)
+{
+    element total = *(const element *)before, batch[BATCH];
+    for (size_t b = first; b < last; b++)
+        for (size_t start = starts[b]; start < starts[b + 1]; start += LARGEST_PIECE) {
+            const element *const from = (const element *)x + start;
+            const size_t end = piece_end(starts, b, start);
+            for (size_t g = start; g < end; g += BATCH) {
+                const size_t count = least(BATCH, end - g);
+                for (size_t k = 0; k < count; k++) batch[k] = from[order[g + k]];
+                scatter(code, (element *)out, batch, &total, next, 1, g, count);
+            }
+        }
+    wipe(batch, sizeof batch);
+    wipe(&total, sizeof total);
+}
+
+void fusion_excode_shuffle(uint8_t *out, const uint8_t *x, const uint32_t *starts, const uint16_t *order, size_t first,
+                           size_t last)
+{
+    for (size_t b = first; b < last; b++)
+        for (size_t start = starts[b]; start < starts[b + 1]; start += LARGEST_PIECE) {
+            const element *const from = (const element *)x + start;
+            for (size_t g = start; g < piece_end(starts, b, start); g++) ((element *)out)[g] = from[order[g]];
+        }
 }
 
 static inline void add_row(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t count)

@@ -23,7 +23,6 @@
 #include "gf128.h"
 
 #define FUSION_EXCODE_SIDE 16
-/* Parts of a vector start at multiples of this number. */
 #define FUSION_EXCODE_BATCH 512
 
 /* n <= 2^28; weights: c_0 to c_15. All of it is public: time and memory access depend on nothing else. */
@@ -37,20 +36,34 @@ typedef struct {
 /* B. */
 size_t fusion_excode_buckets(size_t n);
 
-/* One pass over x, which `scratch`, as long, helps to permute; parts and ranges of buckets are independent.
+/* Parts of a vector and ranges of buckets are independent. Each part has a row `next` of B places: where its first
+ * element of each bucket goes, after those of the parts before.
  *
  * 1. Adds to the B counts how many elements [start, stop) go to each bucket, and sums them up. */
 void fusion_excode_count(const fusion_excode *code, uint32_t *counts, uint32_t pass, size_t start, size_t stop);
 void fusion_excode_sum(uint8_t sum[GF128_BYTES], const uint8_t *x, size_t start, size_t stop);
-/* 2. Accumulates and labels elements [start, stop), the sum of those before being `before`, and moves those of bucket b to
- * next[b], next[b] + 1, ... of scratch. */
-void fusion_excode_scatter(const fusion_excode *code, uint8_t *scratch, const uint8_t *x,
-                           const uint8_t before[GF128_BYTES], uint32_t *next, uint32_t pass, size_t start, size_t stop);
-/* 3. Shuffles buckets [first, last), back to x; bucket b starts at starts[b]. */
-void fusion_excode_shuffle(const fusion_excode *code, uint8_t *x, const uint8_t *scratch, const uint32_t *starts,
-                           uint32_t pass, size_t first, size_t last);
+/* 2. Pass 0 but for the shuffle: accumulates and labels elements [start, stop), the sum of those before being `before`,
+ * and moves them to their buckets in `out`. */
+void fusion_excode_scatter(const fusion_excode *code, uint8_t *out, const uint8_t *x, const uint8_t before[GF128_BYTES],
+                           uint32_t *next, size_t start, size_t stop);
+/* The same for a vector of stretches of `leaves` elements each, zero but for one: values[t] at points[t] of stretch t.
+ * Time and memory access do not depend on points and values. */
+void fusion_excode_scatter_noise(const fusion_excode *code, uint8_t *out, const uint64_t *points, const uint8_t *values,
+                                 size_t leaves, const uint8_t before[GF128_BYTES], uint32_t *next, size_t start,
+                                 size_t stop);
+/* 3. How buckets [first, last) are shuffled, bucket b starting at starts[b]: what comes to place g is order[g] places
+ * behind the first of its bucket, or of its piece. */
+void fusion_excode_order(const fusion_excode *code, uint16_t *order, const uint32_t *starts, uint32_t pass, size_t first,
+                         size_t last);
+/* 4. The shuffle of pass 0 and pass 1 but for its own: of buckets [first, last) of pass 0, which lie in x. */
+void fusion_excode_next_pass(const fusion_excode *code, uint8_t *out, const uint8_t *x, const uint32_t *starts,
+                             const uint16_t *order, const uint8_t before[GF128_BYTES], uint32_t *next, size_t first,
+                             size_t last);
+/* 5. The shuffle of buckets [first, last) of pass 1. */
+void fusion_excode_shuffle(uint8_t *out, const uint8_t *x, const uint32_t *starts, const uint16_t *order, size_t first,
+                           size_t last);
 
-/* After both passes: columns [first, last) of the matrix. The result is the first half of x; the rest is used up. */
+/* 6. Columns [first, last) of the matrix. The result is the first half of x; the rest is used up. */
 void fusion_excode_contract(const fusion_excode *code, uint8_t *x, size_t first, size_t last);
 
 #endif

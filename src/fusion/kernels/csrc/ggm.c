@@ -21,13 +21,6 @@ static inline block add(block a, block b) { return (block){{a.word[0] ^ b.word[0
 
 static inline block mask(block b, uint64_t m) { return (block){{b.word[0] & m, b.word[1] & m}}; }
 
-/* All ones when a == b, else zero, for a, b < 2^63: arithmetic that the compiler can do in vectors. */
-static inline uint64_t equal(uint64_t a, uint64_t b)
-{
-    uint64_t difference = a ^ b;
-    return ((difference | -difference) >> 63) - 1;
-}
-
 static block sum(const uint8_t *nodes, size_t n)
 {
     block total = {{0, 0}};
@@ -38,7 +31,7 @@ static block sum(const uint8_t *nodes, size_t n)
 static block sum_without(const uint8_t *nodes, size_t n, uint64_t place)
 {
     block total = {{0, 0}};
-    for (size_t i = 0; i < n; i++) total = add(total, mask(load(nodes + BLOCK * i), ~equal(i, place)));
+    for (size_t i = 0; i < n; i++) total = add(total, mask(load(nodes + BLOCK * i), ~ct_equal_in_vectors(i, place)));
     return total;
 }
 
@@ -46,7 +39,7 @@ static block sum_without(const uint8_t *nodes, size_t n, uint64_t place)
 static void replace(uint8_t *nodes, size_t n, uint64_t place, block value)
 {
     for (size_t i = 0; i < n; i++) {
-        uint64_t m = equal(i, place);
+        uint64_t m = ct_equal_in_vectors(i, place);
         store(nodes + BLOCK * i, add(mask(load(nodes + BLOCK * i), ~m), mask(value, m)));
     }
 }
@@ -103,6 +96,6 @@ void fusion_ggm_place(uint8_t *out, const uint64_t *points, const uint8_t *value
     for (size_t t = 0; t < trees; t++, out += BLOCK * leaves) {
         const block value = load(values + BLOCK * t);
         for (size_t i = 0; i < leaves; i++)
-            store(out + BLOCK * i, add(load(out + BLOCK * i), mask(value, equal(i, points[t]))));
+            store(out + BLOCK * i, add(load(out + BLOCK * i), mask(value, ct_equal_in_vectors(i, points[t]))));
     }
 }

@@ -3,6 +3,8 @@
 #include "big_endian.h"
 #include "constant_time.h"
 
+#include <string.h>
+
 enum { SIDE = SHA256_SIDE, LANES = SHA512_LANES };
 /* The most bytes of a last block that leave room for its end: a set bit and the length of all. */
 enum { LAST = SHA256_BLOCK - 9 };
@@ -43,84 +45,50 @@ void fusion_expand_message_xmd(const fusion_sha512 *sha, uint8_t *out, size_t le
     }
 }
 
-/* The state after one block of the key xor `pad`. */
-static void absorb_pad(const fusion_sha256 *sha, sha256 *s, const uint8_t key[SHA256_BLOCK], uint8_t pad)
-{
-    uint8_t block[SHA256_BLOCK];
-    const uint8_t *const data[1] = {block};
-    const size_t size[1] = {sizeof block};
-    for (int k = 0; k < SHA256_BLOCK; k++) block[k] = key[k] ^ pad;
-    sha256_init(s);
-    sha256_update(sha, s, data, size, 1);
-    wipe(block, sizeof block);
-    wipe(s->buffer, sizeof s->buffer);
-}
-
-void hmac_sha256_init(const fusion_sha256 *sha, hmac_sha256 *mac, const uint8_t *key, size_t key_length)
-{
-    uint8_t block[SHA256_BLOCK] = {0};
-    if (key_length > SHA256_BLOCK) {
-        sha256_init(&mac->inner);
-        sha256_update(sha, &mac->inner, &key, &key_length, 1);
-        sha256_final(sha, &mac->inner, block, 1);
-    } else if (key_length) {
-        memcpy(block, key, key_length);
-    }
-    absorb_pad(sha, &mac->inner, block, 0x36);
-    absorb_pad(sha, &mac->outer, block, 0x5c);
-    wipe(block, sizeof block);
-}
-
-void hmac_sha256_finish(const fusion_sha256 *sha, const hmac_sha256 *mac, sha256 *messages, uint8_t *tags, size_t n)
-{
-    uint8_t digests[SIDE * SHA256_BYTES];
-    const uint8_t *data[SIDE];
-    size_t sizes[SIDE];
-    sha256_final(sha, messages, digests, n);
-    for (size_t k = 0; k < n; k++) {
-        data[k] = digests + SHA256_BYTES * k;
-        sizes[k] = SHA256_BYTES;
-        messages[k] = mac->outer;
-    }
-    sha256_update(sha, messages, data, sizes, n);
-    sha256_final(sha, messages, tags, n);
-}
-
-/* Last blocks side by side. Most rows have no other, which spares them the way through a message's state. */
+/* Messages that begin alike: the state after the whole blocks of what they share, and last blocks side by side. Most
+ * rows end in the first block after it, which spares them the way through a message's state. */
 typedef struct {
-    uint32_t h[SIDE][8];
-    uint8_t block[SIDE][SHA256_BLOCK];
-    uint32_t *states[SIDE];
-    const uint8_t *blocks[SIDE];
-} last_blocks;
+    sha256 prefixed;
+    size_t used; /* bytes of the prefix in each last block */
+    uint8_t blocks[SIDE][SHA256_BLOCK];
+} shared_prefix;
 
-static void last_init(last_blocks *last)
+static void prefix_init(const fusion_sha256 *sha, shared_prefix *s, const uint8_t *prefix, size_t length)
 {
-    memset(last->block, 0, sizeof last->block);
-    for (size_t k = 0; k < SIDE; k++) {
-        last->states[k] = last->h[k];
-        last->blocks[k] = last->block[k];
+    memset(s->blocks, 0, sizeof s->blocks);
+    sha256_init(&s->prefixed);
+    sha256_update(sha, &s->prefixed, &prefix, &length, 1);
+    s->used = length % SHA256_BLOCK;
+    for (size_t k = 0; k < SIDE; k++) memcpy(s->blocks[k], s->prefixed.buffer, s->used);
+}
+
+/* Whether `size` bytes after the prefix end in the first block. */
+static inline int fits(const shared_prefix *s, size_t size) { return s->used + smaller(size, LAST) <= LAST && size <= LAST; }
+
+/* Ends message k, whose `size` bytes after the prefix are in place, before zeros. */
+static inline void close_block(shared_prefix *s, size_t k, size_t size)
+{
+    s->blocks[k][s->used + size] = 0x80;
+    store_be64(s->blocks[k] + SHA256_BLOCK - 8, 8 * (s->prefixed.length + size));
+}
+
+/* memcpy of at most a block, without the call. */
+static inline void copy(uint8_t *to, const uint8_t *from, size_t n)
+{
+    if (n >= 16) {
+        uint8_t first[16], second[16], third[16], last[16];
+        const size_t middle = n > 32 ? 16 : 0, fourth = n - 16, before = n > 32 ? n - 32 : 0;
+        memcpy(first, from, 16), memcpy(second, from + middle, 16);
+        memcpy(third, from + before, 16), memcpy(last, from + fourth, 16);
+        memcpy(to, first, 16), memcpy(to + middle, second, 16);
+        memcpy(to + before, third, 16), memcpy(to + fourth, last, 16);
+    } else if (n >= 8) {
+        uint8_t first[8], last[8];
+        memcpy(first, from, 8), memcpy(last, from + n - 8, 8);
+        memcpy(to, first, 8), memcpy(to + n - 8, last, 8);
+    } else {
+        for (size_t i = 0; i < n; i++) to[i] = from[i];
     }
-}
-
-/* Closes a block whose first `used` bytes are the last of `length`. */
-static inline void last_close(uint8_t block[SHA256_BLOCK], size_t used, uint64_t length)
-{
-    block[used] = 0x80;
-    memset(block + used + 1, 0, SHA256_BLOCK - 8 - used - 1);
-    store_be64(block + SHA256_BLOCK - 8, 8 * length);
-}
-
-/* Ends n messages that all stood at `h` before their last blocks. */
-static inline void last_compress(const fusion_sha256 *sha, last_blocks *last, const uint32_t h[8], size_t n)
-{
-    for (size_t k = 0; k < n; k++) memcpy(last->h[k], h, sizeof last->h[k]);
-    sha->compress(last->states, last->blocks, 1, n);
-}
-
-static inline void store_digest(uint8_t *out, const uint32_t h[8])
-{
-    for (int j = 0; j < 8; j++) store_be32(out + 4 * j, h[j]);
 }
 
 /* Bytes of the message of row i, or more than LAST if they do not fit a last block. */
@@ -146,60 +114,41 @@ static inline void write_message(uint8_t *block, const int64_t *const *offsets, 
     for (size_t c = 0; c < columns; c++) {
         size_t size = (size_t)(offsets[c][i + 1] - offsets[c][i]);
         store_le32(block, size);
-        if (size) memcpy(block + 4, data[c] + offsets[c][i], size);
+        if (size) copy(block + 4, data[c] + offsets[c][i], size);
         block += 4 + size;
     }
 }
 
-/* HMAC of the messages of rows [i, i + n), which all fit a last block; those of `outer` are closed. */
-static void hmac_short(const fusion_sha256 *sha, const hmac_sha256 *mac, last_blocks *inner, last_blocks *outer,
-                       uint8_t *out, const int64_t *const *offsets, const uint8_t *const *data, size_t columns, size_t i,
-                       const size_t *sizes, size_t n)
-{
-    for (size_t k = 0; k < n; k++) {
-        write_message(inner->block[k], offsets, data, columns, i + k);
-        last_close(inner->block[k], sizes[k], SHA256_BLOCK + sizes[k]);
-    }
-    last_compress(sha, inner, mac->inner.h, n);
-    for (size_t k = 0; k < n; k++) store_digest(outer->block[k], inner->h[k]);
-    last_compress(sha, outer, mac->outer.h, n);
-    for (size_t k = 0; k < n; k++) store_digest(out + SHA256_BYTES * k, outer->h[k]);
-}
-
-/* The same, of messages of any length. */
-static void hmac_any(const fusion_sha256 *sha, const hmac_sha256 *mac, sha256 s[SIDE], uint8_t *out,
+/* Rows [i, i + n), whose messages may be of any length. */
+static void hash_any(const fusion_sha256 *sha, const shared_prefix *prefix, sha256 s[SIDE], uint8_t *out,
                      const int64_t *const *offsets, const uint8_t *const *data, size_t columns, size_t i, size_t n)
 {
-    for (size_t k = 0; k < n; k++) s[k] = mac->inner;
+    for (size_t k = 0; k < n; k++) s[k] = prefix->prefixed;
     for (size_t c = 0; c < columns; c++) {
-        uint8_t prefixes[SIDE][4];
-        const uint8_t *prefix[SIDE], *value[SIDE];
+        uint8_t lengths[SIDE][4];
+        const uint8_t *length[SIDE], *value[SIDE];
         size_t four[SIDE], size[SIDE];
         for (size_t k = 0; k < n; k++) {
             const int64_t *bounds = offsets[c] + i + k;
             size[k] = (size_t)(bounds[1] - bounds[0]);
             value[k] = size[k] ? data[c] + bounds[0] : NULL;
-            store_le32(prefixes[k], size[k]);
-            prefix[k] = prefixes[k];
+            store_le32(lengths[k], size[k]);
+            length[k] = lengths[k];
             four[k] = 4;
         }
-        sha256_update(sha, s, prefix, four, n);
+        sha256_update(sha, s, length, four, n);
         sha256_update(sha, s, value, size, n);
     }
-    hmac_sha256_finish(sha, mac, s, out, n);
+    sha256_final(sha, s, out, n);
 }
 
-void fusion_hmac_sha256_columns(const fusion_sha256 *sha, uint8_t *out, const uint8_t *key, size_t key_length,
-                                const int64_t *const *offsets, const uint8_t *const *data, size_t columns, size_t start,
-                                size_t n)
+void fusion_sha256_columns(const fusion_sha256 *sha, uint8_t *out, const uint8_t *prefix, size_t prefix_length,
+                           const int64_t *const *offsets, const uint8_t *const *data, size_t columns, size_t start,
+                           size_t n)
 {
-    hmac_sha256 mac;
     sha256 s[SIDE];
-    last_blocks inner, outer;
-    last_init(&inner);
-    last_init(&outer);
-    for (size_t k = 0; k < SIDE; k++) last_close(outer.block[k], SHA256_BYTES, SHA256_BLOCK + SHA256_BYTES);
-    hmac_sha256_init(sha, &mac, key, key_length);
+    shared_prefix shared;
+    prefix_init(sha, &shared, prefix, prefix_length);
     for (size_t i = start; i < start + n; i += SIDE, out += SHA256_BYTES * SIDE) {
         const size_t side = smaller(start + n - i, SIDE);
         size_t sizes[SIDE], longest = 0;
@@ -207,56 +156,49 @@ void fusion_hmac_sha256_columns(const fusion_sha256 *sha, uint8_t *out, const ui
             sizes[k] = message_size(offsets, columns, i + k);
             if (sizes[k] > longest) longest = sizes[k];
         }
-        if (longest <= LAST)
-            hmac_short(sha, &mac, &inner, &outer, out, offsets, data, columns, i, sizes, side);
-        else
-            hmac_any(sha, &mac, s, out, offsets, data, columns, i, side);
+        if (!fits(&shared, longest)) {
+            hash_any(sha, &shared, s, out, offsets, data, columns, i, side);
+            continue;
+        }
+        for (size_t k = 0; k < side; k++) {
+            memset(shared.blocks[k] + shared.used, 0, SHA256_BLOCK - shared.used);
+            write_message(shared.blocks[k] + shared.used, offsets, data, columns, i + k);
+            close_block(&shared, k, sizes[k]);
+        }
+        sha->finish(out, shared.prefixed.h, shared.blocks[0], side);
     }
-    wipe(&mac, sizeof mac);
     wipe(s, sizeof s);
-    wipe(&inner, sizeof inner);
-    wipe(&outer, sizeof outer);
+    wipe(&shared, sizeof shared);
 }
 
 void fusion_sha256_rows(const fusion_sha256 *sha, uint8_t *out, size_t out_width, const uint8_t *prefix,
                         size_t prefix_length, const uint8_t *rows, size_t width, size_t n)
 {
-    sha256 prefixed, s[SIDE];
-    sha256_init(&prefixed);
-    sha256_update(sha, &prefixed, &prefix, &prefix_length, 1);
-    const size_t used = prefix_length % SHA256_BLOCK;
-    if (width <= LAST - smaller(used, LAST) && used <= LAST) {
-        last_blocks last;
-        last_init(&last);
-        for (size_t k = 0; k < SIDE; k++) {
-            memcpy(last.block[k], prefixed.buffer, used);
-            last_close(last.block[k], used + width, prefix_length + width);
-        }
-        for (size_t i = 0; i < n; i += SIDE) {
-            const size_t side = smaller(n - i, SIDE);
-            for (size_t k = 0; k < side && width; k++) memcpy(last.block[k] + used, rows + width * (i + k), width);
-            last_compress(sha, &last, prefixed.h, side);
-            for (size_t k = 0; k < side; k++) {
-                uint8_t digest[SHA256_BYTES], *const at = out + out_width * (i + k);
-                store_digest(out_width == SHA256_BYTES ? at : digest, last.h[k]);
-                if (out_width < SHA256_BYTES) memcpy(at, digest, out_width);
-            }
-        }
-        wipe(&last, sizeof last);
-        return;
-    }
+    sha256 s[SIDE];
+    shared_prefix shared;
+    prefix_init(sha, &shared, prefix, prefix_length);
+    const int short_rows = fits(&shared, width);
+    for (size_t k = 0; k < SIDE && short_rows; k++) close_block(&shared, k, width);
     for (size_t i = 0; i < n; i += SIDE) {
         const size_t side = smaller(n - i, SIDE);
-        uint8_t digests[SIDE * SHA256_BYTES];
-        const uint8_t *data[SIDE];
-        size_t sizes[SIDE];
-        for (size_t k = 0; k < side; k++) {
-            s[k] = prefixed;
-            data[k] = rows + width * (i + k);
-            sizes[k] = width;
+        uint8_t room[SIDE * SHA256_BYTES], *const digests = out_width == SHA256_BYTES ? out + out_width * i : room;
+        if (short_rows) {
+            for (size_t k = 0; k < side && width; k++) copy(shared.blocks[k] + shared.used, rows + width * (i + k), width);
+            sha->finish(digests, shared.prefixed.h, shared.blocks[0], side);
+        } else {
+            const uint8_t *data[SIDE];
+            size_t sizes[SIDE];
+            for (size_t k = 0; k < side; k++) {
+                s[k] = shared.prefixed;
+                data[k] = rows + width * (i + k);
+                sizes[k] = width;
+            }
+            sha256_update(sha, s, data, sizes, side);
+            sha256_final(sha, s, digests, side);
         }
-        sha256_update(sha, s, data, sizes, side);
-        sha256_final(sha, s, digests, side);
-        for (size_t k = 0; k < side; k++) memcpy(out + out_width * (i + k), digests + SHA256_BYTES * k, out_width);
+        for (size_t k = 0; k < side && digests == room; k++)
+            copy(out + out_width * (i + k), room + SHA256_BYTES * k, out_width);
     }
+    wipe(s, sizeof s);
+    wipe(&shared, sizeof shared);
 }

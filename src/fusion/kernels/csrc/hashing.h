@@ -6,28 +6,18 @@
 #include "sha256.h"
 #include "sha512.h"
 
-/* HMAC-SHA-256 (RFC 2104) with the two states that depend on the key alone computed once. For each message: copy
- * `inner`, update the copy with the message, finish; up to SHA256_SIDE messages side by side. */
-typedef struct {
-    sha256 inner, outer;
-} hmac_sha256;
-
-void hmac_sha256_init(const fusion_sha256 *sha, hmac_sha256 *mac, const uint8_t *key, size_t key_length);
-/* Writes n tags of 32 bytes. */
-void hmac_sha256_finish(const fusion_sha256 *sha, const hmac_sha256 *mac, sha256 *messages, uint8_t *tags, size_t n);
-
 /* RFC 9380, 5.3.1 with SHA-512: each row of `width` bytes -> `length` bytes. dst_length <= 255, and length at most
  * 255 * 64; the caller checks both. */
 void fusion_expand_message_xmd(const fusion_sha512 *sha, uint8_t *out, size_t length, const uint8_t *rows, size_t width,
                                const uint8_t *dst, size_t dst_length, size_t n);
 
-/* HMAC-SHA-256 of rows [start, start + n) of a table of Arrow string columns -> 32 bytes a row, written from
- * the start of `out`. The message is, column by column, the value's length as 4 bytes little-endian, then the value.
- * Column c's value i is data[c][offsets[c][i]] up to data[c][offsets[c][i + 1]]; the caller checks that the offsets
- * ascend within the data and that no value reaches 2^32 bytes. */
-void fusion_hmac_sha256_columns(const fusion_sha256 *sha, uint8_t *out, const uint8_t *key, size_t key_length,
-                                const int64_t *const *offsets, const uint8_t *const *data, size_t columns, size_t start,
-                                size_t n);
+/* SHA-256 of prefix || message, for rows [start, start + n) of a table of Arrow string columns -> 32 bytes a row,
+ * written from the start of `out`. The message is, column by column, the value's length as 4 bytes little-endian, then
+ * the value. Column c's value i is data[c][offsets[c][i]] up to data[c][offsets[c][i + 1]]; the caller checks that the
+ * offsets ascend within the data and that no value reaches 2^32 bytes. */
+void fusion_sha256_columns(const fusion_sha256 *sha, uint8_t *out, const uint8_t *prefix, size_t prefix_length,
+                           const int64_t *const *offsets, const uint8_t *const *data, size_t columns, size_t start,
+                           size_t n);
 
 /* SHA-256 of prefix || row, its first `out_width` <= 32 bytes. */
 void fusion_sha256_rows(const fusion_sha256 *sha, uint8_t *out, size_t out_width, const uint8_t *prefix,

@@ -23,6 +23,11 @@ static const uint32_t H0[8] = {
     0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 };
 
+static inline void store_digest(uint8_t *digest, const uint32_t h[8])
+{
+    for (int k = 0; k < 8; k++) store_be32(digest + 4 * k, h[k]);
+}
+
 static inline uint32_t rotate(uint32_t x, int n) { return x >> n | x << (32 - n); }
 
 /* One round of 6.2.2, step 3. Instead of moving eight variables down by one, the caller names them in turn. */
@@ -63,7 +68,17 @@ static void compress(uint32_t *const h[], const uint8_t *const blocks[], size_t 
         for (size_t b = 0; b < count; b++) compress_one(h[i], blocks[i] + BLOCK * b);
 }
 
-const fusion_sha256 fusion_sha256_portable = {"portable", compress};
+static void finish(uint8_t *digests, const uint32_t h[8], const uint8_t *blocks, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t state[8];
+        memcpy(state, h, sizeof state);
+        compress_one(state, blocks + BLOCK * i);
+        store_digest(digests + SHA256_BYTES * i, state);
+    }
+}
+
+const fusion_sha256 fusion_sha256_portable = {"portable", compress, finish};
 
 void sha256_init(sha256 *s)
 {
@@ -133,6 +148,5 @@ void sha256_final(const fusion_sha256 *sha, sha256 *s, uint8_t *digests, size_t 
         blocks[i] = s[i].buffer;
     }
     sha->compress(h, blocks, 1, n);
-    for (size_t i = 0; i < n; i++)
-        for (int k = 0; k < 8; k++) store_be32(digests + SHA256_BYTES * i + 4 * k, s[i].h[k]);
+    for (size_t i = 0; i < n; i++) store_digest(digests + SHA256_BYTES * i, s[i].h);
 }

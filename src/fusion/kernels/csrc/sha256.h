@@ -15,6 +15,9 @@ typedef struct {
     const char *name;
     /* h[i] takes in the `count` blocks that follow each other from blocks[i]; n <= SHA256_SIDE. */
     void (*compress)(uint32_t *const h[], const uint8_t *const blocks[], size_t count, size_t n);
+    /* Writes n digests, one after the other, of messages that all stood at h before their last blocks, which lie one
+     * after the other too and hold everything that ends a message; n <= SHA256_SIDE. */
+    void (*finish)(uint8_t *digests, const uint32_t h[8], const uint8_t *blocks, size_t n);
 } fusion_sha256;
 
 extern const fusion_sha256 fusion_sha256_portable;

@@ -6,8 +6,12 @@
  *           what FIPS 180-4, 4.1.2 is made of, on vectors; rotate and shift go to the right
  *   columns(w, blocks, at)
  *           sets w[k] to the k-th of the four big-endian words at blocks[l] + at, for l from 0 to VECTOR - 1
- * and gets `static void compress_lanes(h, blocks, count, n)`: `compress` of sha256.h for n from 1 to 2 VECTOR. */
+ *   store_columns(out, apart, w)
+ *           its inverse: lane l of the four goes to the 16 bytes at out + apart * l
+ * and gets `compress_lanes` and `finish_lanes`: those of sha256.h for n from 1 to 2 VECTOR. */
 #include "sha256.h"
+
+#include <string.h>
 
 /* A round waits for the one before it at every step: two vectors take turns. */
 enum { VECTORS = 2, SIDE = VECTORS * VECTOR };
@@ -49,6 +53,24 @@ TARGET static inline void run(uint32_t state[8][SIDE], const uint8_t *const *blo
                 *sum = add(*sum, v[j][k]);
             }
     }
+}
+
+TARGET static void finish_lanes(uint8_t *digests, const uint32_t h[8], const uint8_t *blocks, size_t n)
+{
+    _Alignas(lanes) uint32_t state[8][SIDE];
+    const uint8_t *from[SIDE];
+    _Alignas(lanes) uint8_t spare[SIDE * SHA256_BYTES], *const out = n == SIDE ? digests : spare;
+    for (size_t l = 0; l < SIDE; l++) from[l] = blocks + SHA256_BLOCK * (l < n ? l : 0);
+    for (int k = 0; k < 8; k++)
+        for (int j = 0; j < VECTORS; j++) *(lanes *)&state[k][VECTOR * j] = constant(h[k]);
+    run(state, from, 1, n > VECTOR ? VECTORS : 1);
+    for (int j = 0; j < VECTORS; j++)
+        for (int k = 0; k < 8; k += 4) {
+            lanes w[4];
+            for (int i = 0; i < 4; i++) w[i] = *(const lanes *)&state[k + i][VECTOR * j];
+            store_columns(out + SHA256_BYTES * VECTOR * j + 4 * k, SHA256_BYTES, w);
+        }
+    if (out == spare) memcpy(digests, spare, SHA256_BYTES * n);
 }
 
 TARGET static void compress_lanes(uint32_t *const h[], const uint8_t *const blocks[], size_t count, size_t n)

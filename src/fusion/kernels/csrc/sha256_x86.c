@@ -4,6 +4,7 @@
 #if FUSION_X86
 
 #include <immintrin.h>
+#include <string.h>
 
 #define SHA __attribute__((target("sha,sse4.1")))
 
@@ -66,6 +67,22 @@ SHA static void compress(uint32_t *const h[], const uint8_t *const blocks[], siz
     for (; i < n; i++) compress_side(h + i, blocks + i, count, 1);
 }
 
-const fusion_sha256 fusion_sha256_shani = {"shani", compress};
+SHA static void finish(uint8_t *digests, const uint32_t h[8], const uint8_t *blocks, size_t n)
+{
+    const __m128i big_endian = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
+    for (size_t i = 0; i < n; i += WIDTH) {
+        const size_t side = n - i < WIDTH ? n - i : WIDTH;
+        uint32_t state[WIDTH][8], *const states[WIDTH] = {state[0], state[1]};
+        const uint8_t *const last[WIDTH] = {blocks + SHA256_BLOCK * i, blocks + SHA256_BLOCK * (i + 1)};
+        for (size_t k = 0; k < side; k++) memcpy(state[k], h, sizeof state[k]);
+        compress(states, last, 1, side);
+        for (size_t k = 0; k < 2 * side; k++) {
+            const __m128i words = _mm_loadu_si128((const __m128i *)state[0] + k);
+            _mm_storeu_si128((__m128i *)(digests + SHA256_BYTES * i) + k, _mm_shuffle_epi8(words, big_endian));
+        }
+    }
+}
+
+const fusion_sha256 fusion_sha256_shani = {"shani", compress, finish};
 
 #endif
