@@ -305,9 +305,7 @@ def test_anybody_in_a_group_may_leave_at_any_step(leaving, who: str, step: str) 
         np.testing.assert_array_equal(result.total, sum(VALUES[name] for name in result.included))
 
 
-@settings(
-    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     plan=st.dictionaries(
         st.sampled_from("abcdef"), st.tuples(st.sampled_from(STEPS), st.integers(1, 2)), min_size=1, max_size=3

@@ -72,7 +72,8 @@ def test_whoever_comes_for_another_session_is_told_to_come_again(keys):
 def test_a_probe_reaches_one_who_waits_for_a_session(keys):
     a, b = meeting(keys)
     outcome = duel(
-        lambda: use(a, "b", session="s"), lambda: (probe(b, "a", timeout=PATIENCE).name, use(b, "a", session="s")))
+        lambda: use(a, "b", session="s"), lambda: (probe(b, "a", timeout=PATIENCE).name, use(b, "a", session="s"))
+    )
     assert outcome == [[], ("a", [])]
 
 

@@ -68,8 +68,7 @@ def converse(peer: Channel, mine: list[np.ndarray], theirs: int, answers: bool, 
 def every_window(keys: Keys, transport: str) -> Iterator[dict[int, tuple[Channel, Channel]]]:
     with contextlib.ExitStack() as stack:
         yield {
-            window: stack.enter_context(channels(keys, transport, window=window, buffers=4096))
-            for window in WINDOWS
+            window: stack.enter_context(channels(keys, transport, window=window, buffers=4096)) for window in WINDOWS
         }
 
 

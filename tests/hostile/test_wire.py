@@ -208,7 +208,7 @@ def test_busy_for_ever_ends_at_the_limit(keys, monkeypatch, brisk):
 
     def script(evil):
         evil.until_rows()
-        for _ in range(500):
+        for _ in range(300):
             evil.aside(Kind.HEARTBEAT, encode(Heartbeat("test.swap", "working hard", "busy")), operation=0)
             time.sleep(0.01)
 
