@@ -388,7 +388,7 @@ def test_a_party_that_falls_silent_is_waited_for_only_so_long(monkeypatch) -> No
         if self._client.name == "c":
             for channel in silent:
                 channel._set_activity("", "", "idle")  # alive, and not at work
-            over.wait(20)
+            over.wait(60)
         return masked(self, inbox)
 
     monkeypatch.setattr(LocalSeat, "masked", hang)
@@ -405,8 +405,8 @@ def test_a_party_that_falls_silent_is_waited_for_only_so_long(monkeypatch) -> No
             over.set()
 
     began = time.monotonic()
-    out = outcomes(everybody("abcde") | {"a": last, "c": quiet}, timeout=1.0)
-    assert time.monotonic() - began < 15
+    out = outcomes(everybody("abcde") | {"a": last, "c": quiet}, timeout=2.0)
+    assert time.monotonic() - began < 50
     for name in "abde":
         assert out[name].included == tuple("abde")
         np.testing.assert_array_equal(out[name].total, sum(VALUES[n] for n in "abde"))
@@ -443,7 +443,7 @@ def test_what_cannot_be_summed_is_refused_before_anything_is_sent(values: Any, o
 
     began = time.monotonic()
     out = outcomes({"a": bad, "b": lambda p: secure_sum(p, [1]), "c": lambda p: secure_sum(p, [1])})
-    assert time.monotonic() - began < 10  # nobody waits for somebody who has left
+    assert time.monotonic() - began < 25  # nobody waits for somebody who has left
     assert isinstance(out["a"], InputError)
     assert message in str(out["a"])
     assert "987654" not in "".join(traceback.format_exception(out["a"])).replace(repr(values), "")
@@ -621,7 +621,7 @@ def test_whoever_was_told_the_sum_gets_no_second_one_to_set_against_it(monkeypat
         if self._peer.name != "a" or self._peer.peer == "b":
             remote(self, closing)
         else:
-            told.wait(20)
+            told.wait(60)
             raise Vanished
 
     monkeypatch.setattr(face, "LocalSeat", Liar)

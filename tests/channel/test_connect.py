@@ -354,10 +354,14 @@ def test_ctrl_c_ends_the_waiting(keys, side):
     a, b = meeting(keys, timeout=100)
     party, peer = (a, "b") if side == "listening" else (b, "a")
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+
+    def waits():
+        timer.start()  # not before: on a slow machine the signal may come sooner than the waiting
+        connect(party, peer)
+
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        timer.start()  # in here: on a slow machine the signal comes before the waiting begins
-        connect(party, peer)
+        waits()
     assert time.monotonic() - began < 30
     timer.join()
     with socket.create_server(("127.0.0.1", int(a.listen.rpartition(":")[2]))):

@@ -152,9 +152,13 @@ def test_ctrl_c_cancels_every_role():
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupts)
-    with pytest.raises(KeyboardInterrupt):
+
+    def waits():
         thread.start()
         run({"a": role, "b": role}, timeout=1000)
+
+    with pytest.raises(KeyboardInterrupt):
+        waits()
     thread.join()
     assert len(ended) == 2
 

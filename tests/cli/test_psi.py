@@ -237,7 +237,7 @@ def test_duplicates_are_refused_unless_asked_for(both, parties, files):
 )
 def test_a_peer_that_is_killed(start, parties, tmp_path, number, says):
     table = tmp_path / "many.csv"
-    table.write_text("id\n" + "".join(f"{i}\n" for i in range(200_000)))
+    table.write_text("id\n" + "".join(f"{i}\n" for i in range(100_000)))
     out = parties["hospital"].parent / "out.csv"
     out.write_text("what was there before")
     changes = {"on": "id:integer"}
