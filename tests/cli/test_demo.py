@@ -75,7 +75,7 @@ def test_json_of_the_whole_run(start, workspace):
     assert answer["rows"] == {"hospital": 4747, "insurer": 4460}
     assert answer["agrees_with_cleartext"] is True
     assert answer["kernel"] in ("portable", "avx2", "ifma")
-    assert 0 < answer["seconds"] < 60
+    assert answer["seconds"] > 0
     figures = answer["figures"]["insurer"]
     assert figures["members"] == {"value": 3392, "cleartext": 3392, "tolerance": 0, "agrees": True}
     assert figures["visits: D2"]["value"] > figures["visits: D2, insurer alone"]["value"] + 0.05
