@@ -92,7 +92,7 @@ def test_over_the_network(tmp_path):
             predicted = VerticalLogistic(epochs=10).fit(peer, label, y).predict(peer, label)
             receipt = peer.receipt()
     finally:
-        other.join(30)
+        other.join(90)
     assert not other.is_alive()
     assert receipt is not None
     parts = {LABEL: label, FEATURE: feature}
