@@ -269,7 +269,7 @@ def test_different_items_share_a_tag_as_often_as_its_width_says(monkeypatch):
     monkeypatch.setattr(vole, "join", counting)
     meet(vole, [sets(rng(i), 20_000, 1, 0) for i in range(3)], learn="left")
     assert runs == 60_000
-    # so wide, 147 to 334, that chance leaves it once in a billion runs; a bit more or less of a tag makes 117 or 469
+    # so wide, 147 to 334, that chance leaves it once in a billion runs; tags of one bit more or less give 117 or 469
     assert store_twin.inside_interval(collisions, runs, 1 / 256, 1 - 1e-9), f"{collisions} of {runs}"
 
 
