@@ -101,19 +101,25 @@ def noise(stretches, leaves, seed):
 def test_noise_is_compressed_as_the_vector_that_it_stands_for(stretches, leaves, seed):
     points, values, rows = noise(32 * stretches, leaves, seed)
     for variant in block.variants():
-        assert (code.Code(len(rows), variant=variant).compress_noise(points, values) == compressed(rows)).all()
+        assert (
+            code.Code(len(rows), variant=variant).compress_noise(points, values, vector(len(rows))) == compressed(rows)
+        ).all()
 
 
 @pytest.mark.parametrize("leaves", [2048, 6000])
 def test_noise_of_several_parts(leaves):
     points, values, rows = noise(64, leaves, leaves)
     for threads in (1, 2):
-        assert (code.Code(len(rows), threads=threads).compress_noise(points, values) == compressed(rows)).all()
+        assert (
+            code.Code(len(rows), threads=threads).compress_noise(points, values, vector(len(rows))) == compressed(rows)
+        ).all()
     # at the very ends of stretches
     points[::2], points[1::2] = 0, leaves - 1
     rows = np.zeros((64, leaves, 16), np.uint8)
     rows[np.arange(64), points] = values
-    assert (code.Code(64 * leaves).compress_noise(points, values) == compressed(rows.reshape(-1, 16))).all()
+    assert (
+        code.Code(64 * leaves).compress_noise(points, values, vector(64 * leaves)) == compressed(rows.reshape(-1, 16))
+    ).all()
 
 
 @pytest.mark.parametrize(
@@ -129,7 +135,7 @@ def test_noise_of_several_parts(leaves):
 )
 def test_malformed_noise_is_refused(points, values, words):
     with pytest.raises(InputError, match=words):
-        code.Code(32 * 32).compress_noise(points, values)
+        code.Code(32 * 32).compress_noise(points, values, vector(32 * 32))
 
 
 def test_a_code_serves_many_vectors():
@@ -138,7 +144,7 @@ def test_a_code_serves_many_vectors():
     one = code.Code(len(rows))
     for seed in range(2):
         other = vector(len(rows), seed)
-        assert (one.compress_noise(points, values) == compressed(rows)).all()
+        assert (one.compress_noise(points, values, vector(len(rows))) == compressed(rows)).all()
         assert (one.compress(other.copy()) == compressed(other)).all()
 
 
@@ -167,6 +173,8 @@ def test_malformed_vectors_are_refused(rows, words):
 def test_a_vector_of_another_length_is_refused():
     with pytest.raises(InputError, match="for 64 rows, not 32"):
         code.Code(64).compress(vector(32))
+    with pytest.raises(InputError, match="for 64 rows, not 32"):
+        code.Code(64).compress_noise(np.zeros(32, np.uint64), vector(32), vector(32))
 
 
 def test_a_read_only_vector_is_refused():

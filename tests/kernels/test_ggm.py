@@ -44,7 +44,8 @@ def test_every_leaf_can_be_the_missing_one(leaves, variant):
     seeds, keys = blocks(leaves), blocks(leaves, depth)
     grown, sums = ggm.expand(seeds, keys, leaves, variant=variant)
     hints = hints_for(sums, points)
-    punctured, totals = ggm.puncture(hints, points, keys, leaves, variant=variant)
+    punctured = np.full((leaves, leaves, 16), 0xA5, np.uint8)
+    totals = ggm.puncture(punctured, hints, points, keys, variant=variant)
     for t in range(leaves):
         expected = grown[t].copy()
         expected[t] = 0
@@ -61,7 +62,8 @@ def test_the_missing_leaf_is_what_the_totals_lack(leaves, trees, seed, threads):
     points = random.integers(0, leaves, trees).astype(np.uint64)
     seeds, keys = blocks(trees), blocks(trees, ggm.depth(leaves))
     grown, sums = ggm.expand(seeds, keys, leaves, threads=threads)
-    punctured, totals = ggm.puncture(hints_for(sums, points), points, keys, leaves, threads=threads)
+    punctured = np.empty((trees, leaves, 16), np.uint8)
+    totals = ggm.puncture(punctured, hints_for(sums, points), points, keys, threads=threads)
     everything = sums[:, -1, 0] ^ sums[:, -1, 1]
     ggm.place(punctured, points, totals ^ everything, threads=threads)
     assert (punctured == grown).all()
@@ -85,7 +87,7 @@ def test_a_key_belongs_to_one_level_of_one_tree():
 def test_no_trees():
     keys, none = blocks(0, 2), np.empty(0, np.uint64)
     assert ggm.expand(blocks(0), keys, 4)[0].shape == (0, 4, 16)
-    assert ggm.puncture(blocks(0, 2), none, keys, 4)[0].shape == (0, 4, 16)
+    assert ggm.puncture(blocks(0, 4), blocks(0, 2), none, keys).shape == (0, 16)
     ggm.place(np.empty((0, 4, 16), np.uint8), none, blocks(0))
 
 
@@ -96,9 +98,11 @@ def test_no_trees():
         (lambda: ggm.depth(2**31 + 1), "2 to"),
         (lambda: ggm.expand(blocks(2), blocks(2, 3), 4), "keys must be"),
         (lambda: ggm.expand(blocks(2).view(np.int8), blocks(2, 2), 4), "seeds must be"),
-        (lambda: ggm.puncture(blocks(1, 2), np.array([4], np.uint64), blocks(1, 2), 4), "below 4"),
-        (lambda: ggm.puncture(blocks(1, 2), np.array([1]), blocks(1, 2), 4), "points must be"),
-        (lambda: ggm.puncture(blocks(2, 2), np.array([1], np.uint64), blocks(1, 2), 4), "hints must be"),
+        (lambda: ggm.puncture(blocks(1, 4), blocks(1, 2), np.array([4], np.uint64), blocks(1, 2)), "below 4"),
+        (lambda: ggm.puncture(blocks(1, 4), blocks(1, 2), np.array([1]), blocks(1, 2)), "points must be"),
+        (lambda: ggm.puncture(blocks(1, 4), blocks(2, 2), np.array([1], np.uint64), blocks(1, 2)), "hints must be"),
+        (lambda: ggm.puncture(blocks(2, 4), blocks(2, 2), np.array([1], np.uint64), blocks(2, 2)), "as many points"),
+        (lambda: ggm.puncture(blocks(4), blocks(1, 2), np.array([1], np.uint64), blocks(1, 2)), "out must be"),
         (lambda: ggm.place(blocks(4, 4)[::2], np.array([1, 1], np.uint64), blocks(2)), "contiguous"),
         (lambda: ggm.place(blocks(4), np.array([1], np.uint64), blocks(1)), "out must be"),
         (lambda: ggm.place(blocks(2, 4), np.array([1], np.uint64), blocks(2)), "as many points"),

@@ -79,7 +79,8 @@ class Sender:
         digits = np.packbits(self._bits.reshape(_DIGITS, _DIGIT), axis=1, bitorder="little")[:, 0]
         hints = trees.reveal(message, bits, keys[:, :WIDTH], _DIGITS)
         level_keys = trees.level_keys(_DOMAIN + label, _DIGITS, _DIGIT)
-        self._seeds, _ = ggm.puncture(hints, digits.astype(np.uint64), level_keys, _SEEDS, threads=1)
+        self._seeds = np.empty((_DIGITS, _SEEDS, WIDTH), np.uint8)
+        ggm.puncture(self._seeds, hints, digits.astype(np.uint64), level_keys, threads=1)
 
     def __repr__(self) -> str:
         return "<base_vole.Sender>"

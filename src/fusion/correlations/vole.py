@@ -205,13 +205,15 @@ class Receiver:
         message, shares = self._noise.extend(label, values)
         swap(peer, np.concatenate([request, message]), 0)
         compressing = code.Code(NOISE * count, threads=threads)
+        c = np.empty((NOISE, count, WIDTH), np.uint8)
+        room = c.reshape(-1, WIDTH)  # memory that is used twice need not be cleared by the system twice
         # while the sender answers
-        a = _cut(compressing.compress_noise(points, values), length)
+        a = _cut(compressing.compress_noise(points, values, room), length)
         received = swap(peer, None, (2 * depth + 1) * NOISE)
         hints = trees.reveal(received[:-NOISE], bits, keys, NOISE)
-        c, totals = ggm.puncture(hints, points, trees.level_keys(label, NOISE, depth), count, threads=threads)
+        totals = ggm.puncture(c, hints, points, trees.level_keys(label, NOISE, depth), threads=threads)
         ggm.place(c, points, totals ^ received[-NOISE:] ^ shares, threads=threads)
-        return a, _cut(compressing.compress(c.reshape(-1, WIDTH)), length)
+        return a, _cut(compressing.compress(room), length)
 
 
 def _draw(source: Source, n: int) -> Rows:

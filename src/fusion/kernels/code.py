@@ -78,10 +78,7 @@ class Code:
         InputError
             On another shape or type, or if the vector cannot be written in place.
         """
-        if blocks(vector, "a vector") is not vector or not vector.flags.writeable:
-            raise InputError("a vector must be a contiguous array that can be written")
-        if len(vector) != self._n:
-            raise InputError(f"this code is for {self._n} rows, not {len(vector)}")
+        self._check(vector)
         parts = self._first.parts
         before = self._sums(vector, parts)
 
@@ -92,7 +89,7 @@ class Code:
 
         return self._compress(scatter, vector)
 
-    def compress_noise(self, points: NDArray[np.uint64], values: Bytes) -> Bytes:
+    def compress_noise(self, points: NDArray[np.uint64], values: Bytes, room: Bytes) -> Bytes:
         """Compress a vector of t equal stretches, each zero but for one element.
 
         Time and memory access do not depend on where these are.
@@ -103,6 +100,8 @@ class Code:
             Their places, each within its stretch: below n / t.
         values : (t, 16) uint8
             What they are.
+        room : (n, 16) uint8
+            Contiguous and writable, to work in.
 
         Returns
         -------
@@ -113,6 +112,7 @@ class Code:
         InputError
             On another shape or type, a number of stretches that does not divide n, or a point out of range.
         """
+        self._check(room)
         added = blocks(values, "values")
         if not len(added) or self._n % len(added):
             raise InputError(f"{self._n} rows cannot be cut into {len(added)} equal stretches")
@@ -137,7 +137,13 @@ class Code:
                 *parts[part],
             )
 
-        return self._compress(scatter, np.empty((self._n, WIDTH), np.uint8))
+        return self._compress(scatter, room)
+
+    def _check(self, vector: Bytes) -> None:
+        if blocks(vector, "a vector") is not vector or not vector.flags.writeable:
+            raise InputError("a vector must be a contiguous array that can be written")
+        if len(vector) != self._n:
+            raise InputError(f"this code is for {self._n} rows, not {len(vector)}")
 
     def _compress(self, scatter: Callable[[Bytes, Any, int], None], room: Bytes) -> Bytes:
         """What `scatter` brings part by part, compressed; `room` is as long as the vector, and may be the vector."""

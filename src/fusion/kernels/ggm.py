@@ -78,31 +78,31 @@ def expand(
 
 
 def puncture(
+    out: Bytes,
     hints: Bytes,
     points: NDArray[np.uint64],
     keys: Bytes,
-    leaves: int,
     *,
     threads: int | None = None,
     variant: str | None = None,
-) -> tuple[Bytes, Bytes]:
+) -> Bytes:
     """Grow the same trees without knowing their roots, but for one leaf in each.
 
     Parameters
     ----------
+    out : (t, leaves, 16) uint8
+        Contiguous and writable; gets the leaves, and zero for the missing ones.
     hints : (t, depth, 16) uint8
         For each level, the one of the two sums of `expand` that the missing leaf is not below: at level d that of the
         left children if bit d of the point is 1, that of the right ones if it is 0.
     points : (t,) uint64
         The place of the missing leaf of each tree, below `leaves`; secret.
-    keys, leaves
+    keys
         As in `expand`.
 
     Returns
     -------
-    leaves : (t, leaves, 16) uint8
-        Zero at the missing leaf.
-    totals : (t, 16) uint8
+    (t, 16) uint8
         The sum of all other leaves.
 
     Raises
@@ -110,11 +110,12 @@ def puncture(
     InputError
         On another shape or type, or a point out of range.
     """
-    levels, aes = depth(leaves), operations(variant).aes
-    places = points_below(points, leaves)
-    trees = len(places)
+    trees, leaves = _written(out)
+    levels, aes, places = depth(leaves), operations(variant).aes, points_below(points, leaves)
+    if len(places) != trees:
+        raise InputError(f"{trees} trees need as many points, not {len(places)}")
     known, level_keys = _blocks(hints, (trees, levels), "hints"), _blocks(keys, (trees, levels), "keys")
-    out, totals = np.empty((trees, leaves, WIDTH), np.uint8), np.empty((trees, WIDTH), np.uint8)
+    totals = np.empty((trees, WIDTH), np.uint8)
     split(
         lambda a, b: lib.fusion_ggm_puncture(
             aes,
@@ -131,7 +132,7 @@ def puncture(
         threads=threads,
         grain=1,
     )
-    return out, totals
+    return totals
 
 
 def place(out: Bytes, points: NDArray[np.uint64], values: Bytes, *, threads: int | None = None) -> None:
@@ -150,9 +151,7 @@ def place(out: Bytes, points: NDArray[np.uint64], values: Bytes, *, threads: int
     InputError
         On another shape or type, or a point out of range.
     """
-    trees, leaves = np.shape(out)[:2] if np.ndim(out) == 3 else (0, 0)
-    if _blocks(out, (trees, leaves), "out") is not out or not out.flags.writeable:
-        raise InputError("out must be a contiguous array that can be written")
+    trees, leaves = _written(out)
     places, added = points_below(points, leaves), _blocks(values, (trees,), "values")
     if len(places) != trees:
         raise InputError(f"{trees} trees need as many points, not {len(places)}")
@@ -168,6 +167,14 @@ def place(out: Bytes, points: NDArray[np.uint64], values: Bytes, *, threads: int
         threads=threads,
         grain=1,
     )
+
+
+def _written(out: Bytes) -> tuple[int, int]:
+    """Trees and leaves of an array that can be filled."""
+    trees, leaves = np.shape(out)[:2] if np.ndim(out) == 3 else (0, 0)
+    if _blocks(out, (trees, leaves), "out") is not out or not out.flags.writeable:
+        raise InputError("out must be a contiguous array that can be written")
+    return trees, leaves
 
 
 def _blocks(array: object, shape: tuple[int, ...], what: str) -> Bytes:
