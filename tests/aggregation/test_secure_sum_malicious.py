@@ -494,7 +494,7 @@ def test_shares_for_another_number_of_rounds() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: {"signatures": (bytes(64), *c.signatures[1:])}, "signature of c000 .* is forged"),
+        (lambda c: {"signatures": (bytes(64), bytes(64), *c.signatures[2:])}, "signature of c000 .* is forged"),
         (
             lambda c: {"signatures": (c.signatures[1], c.signatures[0], *c.signatures[2:])},
             "signature of c000 .* forged",
@@ -513,6 +513,16 @@ def test_a_closing_that_is_refused(change: Callable, message: str) -> None:
     closing = cast.round.closing(cast.round.total())
     with pytest.raises(PeerError, match=message):
         cast.clients["c000"].confirm(cast.survivors, altered(closing, Closing, **change(decode(closing, Closing, ""))))
+
+
+def test_one_bad_signature_does_not_keep_the_sum_from_the_others() -> None:
+    """The server passes signatures on unseen; as many as the threshold must hold."""
+    cast = Cast.make(5).set_up().mask().answer(["c001", "c002", "c003", "c004"])
+    cast.round.add_answer("c000", altered(cast.clients["c000"].answer(cast.survivors), Answer, signature=bytes(64)))
+    total = cast.round.total()
+    names, told = cast.clients["c001"].confirm(cast.survivors, cast.round.closing(total))
+    assert list(names) == cast.names
+    np.testing.assert_array_equal(told, total)
 
 
 def test_signatures_under_another_list() -> None:
