@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -37,7 +38,8 @@ def secrets(private):
 
 def test_printing_shows_no_secret(keys):
     for thing in objects(keys):
-        for shown in (repr(thing), str(thing), f"{thing}", repr([thing]), repr({"x": thing})):
+        for text in (repr(thing), str(thing), f"{thing}", repr([thing]), repr({"x": thing})):
+            shown = re.sub(r"\b(0x|id=)[0-9a-f]+", "", text)  # addresses and ids have any six digits once in a while
             assert str(CANARY) not in shown
             assert not [secret for secret in secrets(keys[1]) if secret in shown]
 

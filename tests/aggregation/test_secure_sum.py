@@ -132,7 +132,8 @@ def test_the_total_is_the_sum(n: int, shape: tuple, bound: int, kind: str, decim
         assert out[name].included == tuple(values)
         assert total.shape == shape
         assert total.dtype == (np.float64 if decimals else np.int64)
-        assert [round(Fraction(float(x)) * 10**decimals) for x in total.ravel()] == exact
+        # the nearest floats: of the largest sums they do not tell every last decimal
+        assert total.ravel().tolist() == [x / 10**decimals if decimals else x for x in exact]
 
 
 def test_a_list_in_and_the_readable_answer() -> None:
@@ -307,7 +308,7 @@ def test_anybody_in_a_group_may_leave_at_any_step(leaving, who: str, step: str) 
         np.testing.assert_array_equal(result.total, sum(VALUES[name] for name in result.included))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     plan=st.dictionaries(
         st.sampled_from("abcdef"), st.tuples(st.sampled_from(STEPS), st.integers(1, 2)), min_size=1, max_size=3
@@ -390,7 +391,7 @@ def test_a_party_that_falls_silent_is_waited_for_only_so_long(monkeypatch) -> No
         if self._client.name == "c":
             for channel in silent:
                 channel._set_activity("", "", "idle")  # alive, and not at work
-            over.wait(20)
+            over.wait(60)
         return masked(self, inbox)
 
     monkeypatch.setattr(LocalSeat, "masked", hang)
@@ -407,8 +408,8 @@ def test_a_party_that_falls_silent_is_waited_for_only_so_long(monkeypatch) -> No
             over.set()
 
     began = time.monotonic()
-    out = outcomes(everybody("abcde") | {"a": last, "c": quiet}, timeout=1.0)
-    assert time.monotonic() - began < 15
+    out = outcomes(everybody("abcde") | {"a": last, "c": quiet}, timeout=2.0)
+    assert time.monotonic() - began < 50
     for name in "abde":
         assert out[name].included == tuple("abde")
         np.testing.assert_array_equal(out[name].total, sum(VALUES[n] for n in "abde"))
@@ -445,7 +446,7 @@ def test_what_cannot_be_summed_is_refused_before_anything_is_sent(values: Any, o
 
     began = time.monotonic()
     out = outcomes({"a": bad, "b": lambda p: secure_sum(p, [1]), "c": lambda p: secure_sum(p, [1])})
-    assert time.monotonic() - began < 10  # nobody waits for somebody who has left
+    assert time.monotonic() - began < 25  # nobody waits for somebody who has left
     assert isinstance(out["a"], InputError)
     assert message in str(out["a"])
     assert "987654" not in "".join(traceback.format_exception(out["a"])).replace(repr(values), "")
@@ -647,7 +648,7 @@ def test_whoever_was_told_the_sum_gets_no_second_one_to_set_against_it(monkeypat
         if self._peer.name != "a" or self._peer.peer == "b":
             remote(self, closing)
         else:
-            told.wait(20)
+            told.wait(60)
             raise Vanished
 
     monkeypatch.setattr(face, "LocalSeat", Liar)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from channel.parties import Keys, free_port
+from channel.parties import Keys, free_ports
 
 import fusion
 
@@ -25,11 +25,11 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(fusion.__file__).parents[1]),
 def run(folder: Path, peers: dict[str, list[str]], tasks: dict[str, dict], *, pinned: bool = False) -> dict[str, Any]:
     """Start everybody. Of two that meet, the earlier one listens; what each printed, or its status."""
     keys = Keys.make(folder, list(peers))
-    ports = {name: free_port() for name in peers}
+    ports = dict(zip(peers, free_ports(len(peers)), strict=True))
     order = list(peers)
     started = {}
     for name in order:
-        text = f'name = "{name}"\nidentity = "{keys[name].path}"\ntimeout = 10\nlisten = "127.0.0.1:{ports[name]}"\n'
+        text = f'name = "{name}"\nidentity = "{keys[name].path}"\ntimeout = 60\nlisten = "127.0.0.1:{ports[name]}"\n'
         for peer in peers[name]:
             text += f'[peers.{peer}]\nfingerprint = "{keys[peer].fingerprint}"\n'
             if order.index(peer) < order.index(name):
@@ -48,7 +48,7 @@ def run(folder: Path, peers: dict[str, list[str]], tasks: dict[str, dict], *, pi
         )
     found: dict[str, Any] = {}
     for name, process in started.items():
-        out, errors = process.communicate(timeout=60)
+        out, errors = process.communicate(timeout=100)
         found[name] = json.loads(out) if process.returncode == 0 else (process.returncode, errors)
     return found
 

@@ -19,7 +19,7 @@ def prepare(job: dict[str, Any]) -> Iterator[Callable[[], dict[str, Any]]]:
     if job["does"] == "refuse":
         raise ValueError("not\ntoday")
     if job["does"] == "be late":
-        time.sleep(60)
+        time.sleep(100)
     print("chatter of a library")
 
     connection = _meet(job["port"], dials=job["dials"]) if job["does"] == "talk" else None
@@ -32,7 +32,7 @@ def prepare(job: dict[str, Any]) -> Iterator[Callable[[], dict[str, Any]]]:
         if job["does"] == "follow":
             raise BrokenPipeError("the other one left")
         if job["does"] == "hang":
-            time.sleep(60)
+            time.sleep(100)
         if connection is not None:
             return _talk(connection, job["bytes"], job.get("then", 0.0))
         return {"answer": job.get("answer")}
@@ -54,7 +54,7 @@ def _meet(port: int, *, dials: bool) -> socket.socket:
 
 def _talk(connection: socket.socket, size: int, then: float) -> dict[str, Any]:
     """Send ``size`` bytes, the last of which marks the end, and read the other's; later see whether it has hung up."""
-    connection.settimeout(20)
+    connection.settimeout(60)
     sender = threading.Thread(target=connection.sendall, args=(bytes(size - 1) + b"!",))
     sender.start()
     while not connection.recv(1 << 16).endswith(b"!"):

@@ -47,7 +47,7 @@ def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _no_thread_stays() -> Iterator[None]:
     yield
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while left := [name for name in _names() if name.startswith("fusion-")]:
         assert time.monotonic() < until, f"threads stay: {left}"
         time.sleep(0.02)

@@ -19,7 +19,8 @@ from fusion.channel.memory import MemoryTransport, mailboxes
 from fusion.channel.tls import Tls, TlsTransport, handshake
 
 NAMES = ("a", "b", "c")
-HANG = 20.0  # no test lets a party run for longer
+HANG = 80.0  # no test lets a party run for longer
+PATIENCE = 20.0  # of a party, where a test is not about it: more than a busy machine stalls
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Keys:
         name: str,
         *,
         listen: int | None = None,
-        timeout: float = 5.0,
+        timeout: float = PATIENCE,
         **peers: int | None,
     ) -> Party:
         """``peers`` maps a name to the port where it listens, or None."""
@@ -53,8 +54,14 @@ class Keys:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ones: they are held until all are found."""
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(server.getsockname()[1]) for server in servers]
 
 
 def tcp_pair(*, buffers: int | None = None) -> tuple[socket.socket, socket.socket]:
@@ -96,8 +103,8 @@ def shake_hands(keys: Keys, near: socket.socket, far: socket.socket) -> tuple[Tl
         tls_context(keys["b"], [keys["a"].fingerprint], server=True),
     ]
     done = duel(
-        lambda: handshake(near, contexts[0], server=False, seconds=5),
-        lambda: handshake(far, contexts[1], server=True, seconds=5),
+        lambda: handshake(near, contexts[0], server=False, seconds=PATIENCE),
+        lambda: handshake(far, contexts[1], server=True, seconds=PATIENCE),
     )
     for tls in done:
         if isinstance(tls, BaseException):
@@ -111,7 +118,7 @@ def channels(
     transport: str,
     *,
     window: int = 16,
-    timeout: float = 5.0,
+    timeout: float = PATIENCE,
     policies: Sequence[Policy] = (allow_all, allow_all),
     buffers: int | None = None,
 ) -> Iterator[tuple[Channel, Channel]]:

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 import fusion
-from fusion.channel import Channel, Group, connect, probe
+from fusion.channel import Channel, Group, connect, probe, tls
 from fusion.channel.config import Peer
 from fusion.errors import InputError, MismatchError, PolicyError, TransportError
 
-from .parties import duel, free_port, one_line, rows, swap
+from .parties import PATIENCE, duel, free_port, free_ports, one_line, rows, swap
 
 
 def meeting(keys, **changes):
@@ -39,13 +39,14 @@ def test_two_parties_meet_and_work(keys):
     assert got == [[], [rows(4).tobytes()]]
 
 
-def test_meeting_takes_no_longer_than_a_moment(keys):
-    """The first words of either side are read as soon as they are there."""
+def test_meeting_takes_no_longer_than_a_moment(keys, monkeypatch):
+    """The first words of either side are read as soon as they are there, not with the next heartbeat."""
+    monkeypatch.setattr(tls, "HEARTBEAT", 3 * PATIENCE)
     a, b = meeting(keys)
     began = time.monotonic()
-    for _ in range(3):
+    for _ in range(6):
         assert duel(lambda: use(a, "b"), lambda: use(b, "a")) == [[], []]
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 9  # without either, an attempt lasts ten seconds
 
 
 def test_whoever_dials_first_retries(keys):
@@ -72,7 +73,9 @@ def test_whoever_comes_for_another_session_is_told_to_come_again(keys):
 
 def test_a_probe_reaches_one_who_waits_for_a_session(keys):
     a, b = meeting(keys)
-    outcome = duel(lambda: use(a, "b", session="s"), lambda: (probe(b, "a").name, use(b, "a", session="s")))
+    outcome = duel(
+        lambda: use(a, "b", session="s"), lambda: (probe(b, "a", timeout=PATIENCE).name, use(b, "a", session="s"))
+    )
     assert outcome == [[], ("a", [])]
 
 
@@ -83,22 +86,22 @@ def test_without_addresses_there_is_only_a_relay(keys):
 
 
 def test_nobody_there_is_a_transport_error_at_the_deadline(keys):
-    a, b = meeting(keys, timeout=0.5)
+    a, b = meeting(keys, timeout=1)
     for party, peer, words in ((a, "b", "did not connect to"), (b, "a", "Connection refused")):
         began = time.monotonic()
         with pytest.raises(TransportError, match=words) as caught:
             connect(party, peer)
-        assert 0.4 < time.monotonic() - began < 1.5
+        assert 0.9 < time.monotonic() - began < 20
         assert "start its side" in one_line(caught.value)
 
 
 def test_a_silent_listener_is_given_up_at_the_deadline(keys):
     with socket.create_server(("127.0.0.1", 0)) as server:
-        party = keys.party("b", a=server.getsockname()[1], timeout=0.5)
+        party = keys.party("b", a=server.getsockname()[1], timeout=1)
         began = time.monotonic()
         with pytest.raises(TransportError, match="did not complete the handshake"):
             connect(party, "a")
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 9  # a handshake alone is given ten seconds
 
 
 def test_a_port_in_use_is_named(keys):
@@ -109,28 +112,31 @@ def test_a_port_in_use_is_named(keys):
 
 
 def test_a_host_that_does_not_exist(keys):
-    party = keys.party("b", a=1, timeout=0.3)
+    party = keys.party("b", a=1, timeout=1)
     lost = dataclasses.replace(party, peers={"a": Peer("a", keys["a"].fingerprint, "host.invalid:7300")})
     with pytest.raises(TransportError, match=r"cannot reach a at host\.invalid:7300"):
         connect(lost, "a")
 
 
 def test_an_unpinned_key_is_told_on_both_sides(keys):
-    a, b = meeting(keys, timeout=0.8)
+    a, b = meeting(keys)
     stranger = dataclasses.replace(b, identity=keys["c"])
-    for _ in range(2):  # the alert must not be lost to a reset
-        began = time.monotonic()
-        here, there = duel(lambda: use(a, "b"), lambda: use(stranger, "a"))
-        assert "refused our key" in one_line(there)
-        assert isinstance(there, TransportError)
-        assert isinstance(here, TransportError)
-        assert "somebody was turned away: the other side presented a key that is not pinned" in one_line(here)
-        assert time.monotonic() - began < 4
+
+    def comes_again_and_again():
+        for _ in range(3):  # the alert must not be lost to a reset
+            with pytest.raises(TransportError, match="refused our key") as caught:
+                connect(stranger, "a")
+            one_line(caught.value)
+
+    here, there = duel(lambda: use(dataclasses.replace(a, timeout=2), "b"), comes_again_and_again)
+    assert there is None
+    assert isinstance(here, TransportError)
+    assert "somebody was turned away: the other side presented a key that is not pinned" in one_line(here)
 
 
 def test_an_unpinned_listener_is_told_on_both_sides(keys):
-    a, b = meeting(keys, timeout=0.8)
-    stranger = dataclasses.replace(a, identity=keys["c"])
+    a, b = meeting(keys)
+    stranger = dataclasses.replace(a, identity=keys["c"], timeout=2)
     here, there = duel(lambda: use(stranger, "b"), lambda: use(b, "a"))
     assert "presented a key that is not pinned" in one_line(there)
     assert "refused our key" in one_line(here)
@@ -153,7 +159,7 @@ def test_another_name_than_expected_is_a_mismatch_on_both_sides(keys, wrong):
 
 def test_the_name_in_the_certificate_counts(keys):
     """Party a says that it is a, with a pinned key whose certificate says c."""
-    a, b = meeting(keys, timeout=1)
+    a, b = meeting(keys)
     a = dataclasses.replace(a, identity=keys["c"])
     b = dataclasses.replace(b, peers={"a": dataclasses.replace(b.peers["a"], fingerprint=keys["c"].fingerprint)})
     _, there = duel(lambda: use(a, "b"), lambda: use(b, "a"))
@@ -162,7 +168,7 @@ def test_the_name_in_the_certificate_counts(keys):
 
 
 def test_a_group_of_three(keys):
-    ports = free_port(), free_port()
+    ports = free_ports(2)
     parties = {
         "a": keys.party("a", listen=ports[0], b=None, c=None),
         "b": keys.party("b", listen=ports[1], a=ports[0], c=None),
@@ -183,7 +189,7 @@ def test_a_group_of_three(keys):
 
 def test_a_group_that_is_not_complete_hangs_up_on_those_who_came(keys):
     port = free_port()
-    a = keys.party("a", listen=port, timeout=0.8, b=None, c=None)
+    a = keys.party("a", listen=port, timeout=2, b=None, c=None)
     b = keys.party("b", a=port, timeout=100)
     here, there = duel(lambda: connect(a, peers=["b", "c"]), lambda: use(b, "a"))
     assert "c did not connect" in one_line(here)
@@ -221,7 +227,7 @@ def test_somebody_else_of_another_version_does_not_end_the_waiting(keys):
             probed.set()
 
     def comes_later():
-        probed.wait(10)
+        probed.wait(PATIENCE)
         return use(b, "a")
 
     assert duel(lambda: use(a, "b"), comes_later, probes) == [[], [], None]
@@ -246,9 +252,9 @@ def test_a_peer_that_starts_again_replaces_its_dead_connection(keys, order):
             return swap(channel)
 
     def last():
-        connected.wait(10)
+        connected.wait(PATIENCE)
         with connect(c, "a"):
-            done.wait(10)
+            done.wait(PATIENCE)
 
     done = threading.Event()
     got = duel(waits_for_both, lambda: [twice(), done.set()][0], last)
@@ -260,8 +266,8 @@ def test_a_probe_answers_and_the_one_who_waits_goes_on(keys):
     waiting = threading.Event()
 
     def probes_then_connects():
-        waiting.wait(5)
-        info = probe(b, "a")
+        waiting.wait(PATIENCE)
+        info = probe(b, "a", timeout=PATIENCE)
         return info, use(b, "a")
 
     def waits():
@@ -271,20 +277,20 @@ def test_a_probe_answers_and_the_one_who_waits_goes_on(keys):
     here, (info, there) = duel(waits, probes_then_connects)
     assert here == there == []
     assert (info.name, info.version) == ("a", fusion.__version__)
-    assert 0 <= info.seconds < 5
+    assert 0 <= info.seconds < PATIENCE
 
 
 def test_a_probe_reaches_one_who_waits_for_somebody_else(keys):
     port = free_port()
-    a = keys.party("a", listen=port, timeout=0.8, b=None, c=None)
-    got = duel(lambda: use(a, "c"), lambda: probe(keys.party("b", a=port), "a"))
+    a = keys.party("a", listen=port, timeout=2, b=None, c=None)
+    got = duel(lambda: use(a, "c"), lambda: probe(keys.party("b", a=port), "a", timeout=PATIENCE))
     assert isinstance(got[0], TransportError)
     assert got[1].name == "a"
 
 
 def test_a_probe_by_the_listening_side(keys):
     a, b = meeting(keys)
-    info, there = duel(lambda: [probe(a, "b"), use(a, "b")], lambda: use(b, "a"))
+    info, there = duel(lambda: [probe(a, "b", timeout=PATIENCE), use(a, "b")], lambda: use(b, "a"))
     assert info[0].name == "b"
     assert info[1] == there == []
 
@@ -293,8 +299,8 @@ def test_a_probe_of_nobody(keys):
     _, b = meeting(keys)
     began = time.monotonic()
     with pytest.raises(TransportError, match="cannot reach a"):
-        probe(b, "a", timeout=0.3)
-    assert time.monotonic() - began < 1.5
+        probe(b, "a", timeout=0.5)
+    assert time.monotonic() - began < 4  # unasked, it would try for five seconds
 
 
 def test_the_policy_goes_with_the_channel(keys):
@@ -320,19 +326,19 @@ def test_nothing_stays_open_after_a_meeting(keys):
 
     def sockets_and_threads():
         gc.collect()
-        links = []
+        links = set()
         for entry in Path("/proc/self/fd").iterdir():
             with contextlib.suppress(FileNotFoundError):
-                links.append(str(entry.readlink()))
-        return sum("socket" in link for link in links), threading.active_count()
+                links.add(str(entry.readlink()))
+        return {link for link in links if "socket" in link} | set(threading.enumerate())
 
     before = sockets_and_threads()
     for _ in range(3):
         duel(lambda: use(a, "b"), lambda: use(b, "a"))
-    until = time.monotonic() + 5
-    while sockets_and_threads() != before and time.monotonic() < until:
+    until = time.monotonic() + 30
+    while sockets_and_threads() - before and time.monotonic() < until:
         time.sleep(0.05)
-    assert sockets_and_threads() == before
+    assert not sockets_and_threads() - before
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(a.listen.rpartition(":")[2])), timeout=1)
 
@@ -350,11 +356,15 @@ def test_ctrl_c_ends_the_waiting(keys, side):
     a, b = meeting(keys, timeout=100)
     party, peer = (a, "b") if side == "listening" else (b, "a")
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+
+    def waits():
+        timer.start()  # not before: on a slow machine the signal may come sooner than the waiting
+        connect(party, peer)
+
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        connect(party, peer)
-    assert time.monotonic() - began < 2
+        waits()
+    assert time.monotonic() - began < 30
     timer.join()
     with socket.create_server(("127.0.0.1", int(a.listen.rpartition(":")[2]))):
         pass  # the port is free again

@@ -22,7 +22,7 @@ WINDOWS = (1, 2, 3, 4)
 
 # sizes in rows of 64 bytes, so that some chunks are larger than the kernel's buffers and some are one row
 sizes = st.lists(st.sampled_from([1, 2, 7, 150, 1000, 4096]), max_size=9)
-relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def answer(array: np.ndarray) -> np.ndarray:
@@ -68,8 +68,7 @@ def converse(peer: Channel, mine: list[np.ndarray], theirs: int, answers: bool, 
 def every_window(keys: Keys, transport: str) -> Iterator[dict[int, tuple[Channel, Channel]]]:
     with contextlib.ExitStack() as stack:
         yield {
-            window: stack.enter_context(channels(keys, transport, window=window, timeout=10, buffers=4096))
-            for window in WINDOWS
+            window: stack.enter_context(channels(keys, transport, window=window, buffers=4096)) for window in WINDOWS
         }
 
 

@@ -14,7 +14,7 @@ from fusion.channel.frames import Frame, Kind
 from fusion.channel.messages import Abort, encode
 from fusion.errors import InputError, MismatchError, PeerAborted, PeerError, TransportError
 
-from .parties import channels, duel, one_line, rows, swap
+from .parties import PATIENCE, channels, duel, one_line, rows, swap
 
 DIFFERENCES = {
     "operation": ({"operation": "test.one"}, {"operation": "test.other"}, "operation"),
@@ -158,7 +158,7 @@ def test_both_fail_with_full_windows_both_ways_and_work_goes_on(keys, transport,
             peer.open(learn="both", kinds=(), rows=0, parameters={})
             for _ in range(window):
                 peer._put(Kind.CHUNK, bytes(2**20), 1)
-            meet.wait(5)
+            meet.wait(PATIENCE)
             raise Trouble
 
     meet = threading.Barrier(2)
@@ -183,7 +183,7 @@ def test_one_fails_while_the_other_is_blocked_in_sending(keys, transport):
     def fails_late(peer):
         with peer.operation("test.stuff"):
             peer.open(learn="both", kinds=(), rows=0, parameters={})
-            blocked.wait(5)
+            blocked.wait(PATIENCE)
             raise Trouble
 
     with channels(keys, transport, window=3, buffers=4096) as (a, b):
@@ -228,7 +228,7 @@ def test_a_failure_after_the_end_does_not_spoil_the_next_operation(keys, transpo
             for _ in peer.exchange((), {1: 8}):
                 pass
             peer.finish({})
-            done.wait(5)
+            done.wait(PATIENCE)
             raise Trouble
 
     def completes(peer):
@@ -263,7 +263,7 @@ def test_a_failure_at_once_does_not_take_back_the_end_before_it(keys, transport)
 
             def put_and_lag(*arguments):
                 put(*arguments)
-                read.wait(5)
+                read.wait(PATIENCE)
 
             peer._put = put_and_lag
             peer.finish({})
@@ -297,7 +297,7 @@ def test_ctrl_c_inside_a_wait_reaches_the_peer(keys, transport):
         peer.start()
         with pytest.raises(KeyboardInterrupt):
             waits(a)
-        peer.join(10)
+        peer.join(PATIENCE)
         waiting.join()
         assert isinstance(told[0], PeerAborted)
         assert told[0].error == "KeyboardInterrupt"

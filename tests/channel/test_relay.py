@@ -19,7 +19,7 @@ from fusion.channel.identity import protocol_of
 from fusion.channel.relay import MAX_DATA, Stream, relayed
 from fusion.errors import InputError, MismatchError, PeerAborted, TransportError
 
-from .parties import Keys, duel, one_line, rows, swap
+from .parties import PATIENCE, Keys, duel, one_line, rows, swap
 
 HEADER = 40
 
@@ -45,6 +45,10 @@ class Post:
                 return b""
 
         return carry
+
+    def mend(self) -> None:
+        """From now on nothing gets lost."""
+        self.forward = lambda _, packet: [packet]
 
     def flights(self) -> list[str]:
         """Who sent a flight that was more than an acknowledgement or a sign of life, in order."""
@@ -81,7 +85,7 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """For what ends in silence."""
-    for name, seconds in {"LINGER": 0.5, "SILENCE": 1.0}.items():
+    for name, seconds in {"LINGER": 0.5, "SILENCE": 2.0}.items():
         monkeypatch.setattr(relay, name, seconds)
 
 
@@ -93,12 +97,12 @@ def texts(arrays: list) -> list[bytes]:
     return [array.tobytes() for array in arrays]
 
 
-def both(keys: Keys, post: Post) -> None:
-    """An operation each way, which must give each side exactly the other's rows."""
+def both(keys: Keys, post: Post, leave: Callable[[], object] = lambda: None) -> None:
+    """An operation each way, which must give each side exactly the other's rows; each calls ``leave`` at the end."""
     a, b = sent(1), sent(10)
     outcome = duel(
-        side(keys, post, "a", lambda peer: swap(peer, a)),
-        side(keys, post, "b", lambda peer: swap(peer, b)),
+        side(keys, post, "a", lambda peer: [swap(peer, a), leave()][0]),
+        side(keys, post, "b", lambda peer: [swap(peer, b), leave()][0]),
     )
     assert outcome == [texts(b), texts(a)]
 
@@ -210,9 +214,15 @@ def test_changed_bytes(keys: Keys, where: int) -> None:
     }.items(),
     ids=lambda item: item[0],
 )
-def test_what_does_not_fit_counts_as_lost(keys: Keys, forgery: tuple[str, Callable[[bytes], bytes]]) -> None:
+def test_what_does_not_fit_counts_as_lost(
+    keys: Keys, forgery: tuple[str, Callable[[bytes], bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     dice = random.Random(1)  # not every third: the sides' turns may fall in step with it
-    both(keys, Post(lambda _, packet: [forgery[1](packet) if dice.randrange(3) == 1 else packet]))
+    post = Post(lambda _, packet: [forgery[1](packet) if dice.randrange(3) == 1 else packet])
+    # whose farewell is lost would wait for an answer to it as long as `LINGER` says
+    over = threading.Barrier(2, post.mend)
+    monkeypatch.setattr(relay, "TURN", 0.1)  # whoever waits there still answers
+    both(keys, post, lambda: over.wait(PATIENCE))
 
 
 @pytest.mark.usefixtures("_hasty")

@@ -16,7 +16,7 @@ from fusion.channel.frames import Kind
 from fusion.channel.simulate import run
 from fusion.errors import InputError, MismatchError, PeerAborted, PeerError, TransportError
 
-from .parties import rows, swap
+from .parties import PATIENCE, rows, swap
 
 
 def test_each_role_gets_the_others_rows():
@@ -90,7 +90,7 @@ def test_a_failure_cancels_every_role():
     began = time.monotonic()
     with pytest.raises(ZeroDivisionError):
         run({"a": waits_for_everybody, "b": waits_for_everybody, "c": breaks}, timeout=1000)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
 
 
 def test_an_error_with_one_peer_is_told_to_the_others_too():
@@ -136,20 +136,30 @@ def test_exits_pass_through(leaving):
 
 
 def test_ctrl_c_cancels_every_role():
-    ended = []
+    ended, begun = [], threading.Barrier(3)
 
     def role(peer):
+        begun.wait(PATIENCE)
         try:
             list(peer.exchange(iter([None]), {1: 8}))
         except TransportError as error:
             ended.append(str(error))
             raise
 
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
+    def interrupts():
+        begun.wait(PATIENCE)
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupts)
+
+    def waits():
+        thread.start()
         run({"a": role, "b": role}, timeout=1000)
-    timer.join()
+
+    with pytest.raises(KeyboardInterrupt):
+        waits()
+    thread.join()
     assert len(ended) == 2
 
 

@@ -23,7 +23,7 @@ from fusion.channel.identity import ALPN, fingerprint_of_certificate, tls_contex
 from fusion.channel.tls import WrongKey, handshake
 from fusion.errors import MismatchError, PeerError, TransportError
 
-from .parties import duel, free_port, one_line, tcp_pair
+from .parties import PATIENCE, duel, free_port, one_line, tcp_pair
 
 START, END = dt.datetime(2020, 1, 1, tzinfo=dt.UTC), dt.datetime(2120, 1, 1, tzinfo=dt.UTC)
 
@@ -148,13 +148,13 @@ def meet(keys, forger, case, *, server, tmp_path):
     near, far = tcp_pair()
 
     def victim():
-        tls = handshake(near, ours, server=server, seconds=5)
+        tls = handshake(near, ours, server=server, seconds=PATIENCE)
         name, fingerprint = fingerprint_of_certificate(tls.plain.getpeercert(binary_form=True))
         return name, fingerprint == keys["a"].fingerprint
 
     def attacker():
         try:
-            return handshake(far, context, server=not server, seconds=5)
+            return handshake(far, context, server=not server, seconds=PATIENCE)
         finally:
             far.close()
 
@@ -204,10 +204,10 @@ def answer(keys, context):
 
     def client():
         with far:
-            return handshake(far, context, server=False, seconds=5)
+            return handshake(far, context, server=False, seconds=PATIENCE)
 
     with near:
-        return duel(lambda: handshake(near, ours, server=True, seconds=5), client)[0]
+        return duel(lambda: handshake(near, ours, server=True, seconds=PATIENCE), client)[0]
 
 
 def test_a_client_without_a_key(keys):
@@ -238,12 +238,12 @@ def test_a_pinned_key_that_speaks_something_else(keys, protocols):
     def other_version():
         while True:
             try:
-                sock = socket.create_connection(("127.0.0.1", port), timeout=5)
+                sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
             except ConnectionRefusedError:
                 time.sleep(0.01)
                 continue
             with sock:
-                handshake(sock, context, server=False, seconds=5)
+                handshake(sock, context, server=False, seconds=PATIENCE)
                 return sock.recv(1000) and None
 
     outcome, _ = duel(lambda: connect(keys.party("a", listen=port, b=None), "b"), other_version)

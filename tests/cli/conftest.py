@@ -71,7 +71,7 @@ def fusion(capfd: pytest.CaptureFixture[str]) -> Fusion:
 class Running(subprocess.Popen[str]):
     """The command in a process of its own."""
 
-    def finish(self, timeout: float = 60) -> Ran:
+    def finish(self, timeout: float = 100) -> Ran:
         """Wait for its end and return what it said."""
         out, err = self.communicate(timeout=timeout)
         return Ran(self.returncode, out, err)
@@ -124,7 +124,7 @@ def parties(tmp_path: Path) -> dict[str, Path]:
     ):
         files[name] = tmp_path / name / "party.toml"
         files[name].write_text(
-            f'name = "{name}"\nidentity = "key.pem"\ntimeout = 20\n{mine}\n'
+            f'name = "{name}"\nidentity = "key.pem"\ntimeout = 60\n{mine}\n'
             f"{peer_entry(peer, fingerprints[peer])}{theirs}\n"
         )
     return files

@@ -152,7 +152,7 @@ def test_a_reader_that_leaves_is_no_error_of_its_own(words):
         [sys.executable, "-m", "fusion", *words], stdout=write, stderr=subprocess.PIPE, text=True
     )
     os.close(write)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=100)
     assert "Traceback" not in err
     assert "BrokenPipe" not in err
     assert process.returncode != 0
@@ -162,7 +162,7 @@ def test_a_reader_that_leaves_is_no_error_of_its_own(words):
 def test_a_result_that_cannot_be_written_is_one_line(options):
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "fusion", "doctor", *options]
-        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=100)
     assert ran.returncode == 1
     assert ran.stderr.count("\n") == 1
     assert "No space left on device" in ran.stderr

@@ -114,7 +114,7 @@ def test_refused_before_a_peer_is_met(fusion, parties, files, tmp_path, monkeypa
     assert ran.code == 1
     assert says in ran.one_line
     assert ran.json == {"error": "InputError", "message": ran.one_line}
-    assert time.monotonic() - began < 10  # the peer would be awaited for 20 seconds
+    assert time.monotonic() - began < 50  # the peer would be awaited for 60 seconds
     assert not list(tmp_path.glob("**/out*"))
 
 
@@ -237,21 +237,20 @@ def test_duplicates_are_refused_unless_asked_for(both, parties, files):
 )
 def test_a_peer_that_is_killed(start, parties, tmp_path, number, says):
     table = tmp_path / "many.csv"
-    table.write_text("id\n" + "".join(f"{i}\n" for i in range(200_000)))
+    table.write_text("id\n" + "".join(f"{i}\n" for i in range(100_000)))
     out = parties["hospital"].parent / "out.csv"
     out.write_text("what was there before")
     changes = {"on": "id:integer"}
     slow = ("--protocol", "ecdh")
-    hospital = start(*arguments(parties, "hospital", table, **changes), *slow, "--json")
-    insurer = start(*arguments(parties, "insurer", table, **changes), *slow)
+    # so slow that it is under way when the signal comes, however late that is
+    hospital = start(*arguments(parties, "hospital", table, **changes), *slow, "--json", FUSION_KERNEL="portable")
+    insurer = start(*arguments(parties, "insurer", table, **changes), *slow, FUSION_KERNEL="portable")
     insurer.until("exchanging masks")
     insurer.send_signal(number)
-    began = time.monotonic()
-    ran = hospital.finish(timeout=30)
+    ran = hospital.finish()
     assert ran.code == 1
     assert ran.json["error"] in ("TransportError", "PeerAborted")
     assert re.search(says, ran.last_line)
-    assert time.monotonic() - began < 25
     assert out.read_text() == "what was there before"
     assert sorted(path.name for path in out.parent.iterdir()) == ["key.pem", "out.csv", "party.toml"]
 
@@ -260,6 +259,6 @@ def test_ctrl_c_while_waiting(start, parties, files):
     insurer = start(*arguments(parties, "insurer", files["insurer"]))
     insurer.until("waiting for hospital")
     insurer.send_signal(signal.SIGINT)
-    ran = insurer.finish(timeout=15)
+    ran = insurer.finish()
     assert ran.code == 130
     assert ran.last_line == "interrupted"

@@ -109,6 +109,7 @@ def test_one_opening_serves_several_operations():
 
 
 def test_what_a_party_gets_looks_uniform():
+    """Seven standard deviations of 387 figures: what depends on the session is drawn anew in every run."""
     (_, _, [b]), [(a, c)], *_ = correlate([40_000], seed="uniform")
     for rows in (a, b, c):
         assert len(np.unique(rows, axis=0)) == len(rows)
@@ -117,7 +118,7 @@ def test_what_a_party_gets_looks_uniform():
         statistic = ((counts - expected) ** 2 / expected).sum()
         assert abs(statistic - 255) < 7 * np.sqrt(510)
         share = np.unpackbits(rows, axis=0).reshape(len(rows), 8, 16).mean(axis=0)
-        assert abs(share - 0.5).max() < 6 * 0.5 / np.sqrt(len(rows))
+        assert abs(share - 0.5).max() < 7 * 0.5 / np.sqrt(len(rows))
 
 
 def test_deltas_and_places_are_spread():

@@ -100,7 +100,8 @@ def test_noise_is_counted_out_and_judged_noisy(monkeypatch):
 
 
 def test_noise_really_comes_on():
-    table = pd.DataFrame({"count": [1000, 2000, 3000, 4000]}, index=list("abcd"))
+    # two draws agree in one of the ten counts once in 40, in all of them never
+    table = pd.DataFrame({"count": range(1000, 11_000, 1000)}, index=list("abcdefghij"))
     for noise in (Noise(epsilon=0.05, per_person=1), Noise(epsilon=0.5, delta=1e-9, per_person=1)):
         draws = [tuple(release(table, noise=noise).table["count"]) for _ in range(3)]
         assert len(set(draws)) == 3

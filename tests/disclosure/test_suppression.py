@@ -53,9 +53,10 @@ def check(counts, min_group):
     assert hidden.shape == values.shape
     assert hidden[values < min_group].all()
     for entry, (least, greatest) in possible(counts, hidden).items():
+        # whole numbers, as the ends of flows between whole ones are; the programs find them to some 1e-7
         if values[entry] < min_group:
-            assert greatest - least >= min_group - 1e-6, (counts, entry)
-        assert greatest - least > 1e-6, (counts, entry)
+            assert greatest - least > min_group - 0.5, (counts, entry)
+        assert greatest - least > 0.5, (counts, entry)
     return hidden
 
 

@@ -74,7 +74,7 @@ class Bench:
         with log.open("w") as file:
             process = subprocess.Popen(command, env=self.environment, stdout=file, stderr=subprocess.STDOUT)
         try:
-            until = time.monotonic() + 60
+            until = time.monotonic() + 200
             while "\nready\n" not in log.read_text():
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < until, log.read_text()

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from channel.parties import Keys, rows
+from channel.parties import PATIENCE, Keys, rows
 
 import fusion
 from fusion.channel.frames import HEADER, Frame, Kind, Parser
@@ -43,7 +43,7 @@ class Evil:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
         self._server = socket.create_server(("127.0.0.1", 0))
-        self._server.settimeout(10)
+        self._server.settimeout(PATIENCE)
         self.port = int(self._server.getsockname()[1])
         self.operation = 1
         self.sequence = 0
@@ -66,8 +66,8 @@ class Evil:
     def accept(self) -> None:
         self.sock, _ = self._server.accept()
         context = tls_context(self._keys["b"], [self._keys["a"].fingerprint], server=True)
-        self._tls = handshake(self.sock, context, server=True, seconds=5)
-        self.sock.settimeout(10)
+        self._tls = handshake(self.sock, context, server=True, seconds=PATIENCE)
+        self.sock.settimeout(PATIENCE)
 
     def encrypt(self, data: bytes) -> bytes:
         self._tls.plain.write(data)

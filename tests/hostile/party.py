@@ -1,4 +1,4 @@
-"""A party in a process of its own, as a script: ``party.py ROLE PARTY_FILE PEER``.
+"""A party in a process of its own, as a script: ``party.py ROLE PARTY_FILE PEER SILENCE``.
 
 Says what it does in single words on its standard output, and ends as the commands do: with status 0, or with one line
 on its standard error and another status.
@@ -15,7 +15,6 @@ import fusion
 from fusion.channel import Channel, Chunk, tls
 
 tls.HEARTBEAT = 0.2
-tls.SILENCE = 1.0
 
 
 def say(word: str) -> None:
@@ -40,7 +39,7 @@ def swap(peer: Channel, chunks: int = 3, pause: float = 0.0) -> None:
 
 def idle(peer: Channel) -> None:
     say("idle")
-    time.sleep(60)
+    time.sleep(100)
 
 
 def slow(peer: Channel) -> None:
@@ -52,7 +51,7 @@ def computes(peer: Channel) -> None:
         peer.open(learn="both", kinds=("integer",), rows=0, parameters={})
         peer.phase("computing")
         say("sent")
-        time.sleep(60)
+        time.sleep(100)
 
 
 def breaks(peer: Channel) -> None:
@@ -65,7 +64,8 @@ def breaks(peer: Channel) -> None:
 ROLES = {"swap": swap, "idle": idle, "slow": slow, "computes": computes, "breaks": breaks}
 
 
-def main(role: str, file: str, name: str) -> int:
+def main(role: str, file: str, name: str, silence: str) -> int:
+    tls.SILENCE = float(silence)
     try:
         with fusion.connect(file, peer=name) as peer:
             ROLES[role](peer)

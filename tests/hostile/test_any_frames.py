@@ -84,7 +84,7 @@ def test_any_frames_end_in_a_typed_error(frames):
         with pytest.raises(FusionError) as caught:
             swap(channel, [rows(2)])
         one_line(caught.value)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
 
 
 def test_the_scripts_come_close():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 import time
 
 import numpy as np
 import pytest
-from channel.parties import duel, one_line, swap
+from channel.parties import PATIENCE, duel, one_line, swap
 
 from fusion.channel import channel, connect
 from fusion.channel.frames import Kind
@@ -19,14 +20,14 @@ from . import corpus_meeting, corpus_working
 from .evil import CANARY, EVIL_ROWS, VICTIM_ROWS, Evil
 
 FAULTS = {**corpus_meeting.CORPUS, **corpus_working.CORPUS}
-PATIENCE = 0.5
+HURRY = 1.0  # what a party waits whose peer never does what it should
 
 
 def operate(peer):
     return swap(peer, [VICTIM_ROWS], parameters={"suite": "x"}, result=b"same")
 
 
-def meet(keys, script, *, timeout=5.0, operations=1):
+def meet(keys, script, *, timeout=PATIENCE, operations=1):
     """What becomes of a party that dials a peer with this script, and after how many seconds."""
 
     def victim():
@@ -68,13 +69,13 @@ def test_the_corpus_is_large_enough():
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_ends_in_its_error(keys, name):
     fault = FAULTS[name]
-    error, seconds = meet(keys, fault.script, timeout=PATIENCE if fault.patient else 5.0)
+    error, seconds = meet(keys, fault.script, timeout=HURRY if fault.patient else PATIENCE)
     assert type(error) is fault.error, error
     text = one_line(error)
     assert re.search(fault.words, text), text
     assert CANARY not in text
     assert VICTIM_ROWS.tobytes().hex() not in text
-    assert seconds < (PATIENCE + 4 if fault.patient else 4)
+    assert seconds < 15  # and not only when the patience ends
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ def test_a_flood_of_heartbeats_costs_nothing_but_time(keys):
         evil.end()
         evil.finish()
 
-    outcome, _ = meet(keys, script, timeout=30)
+    outcome, _ = meet(keys, script, timeout=60)
     assert outcome == [[EVIL_ROWS.tobytes()]]
 
 
@@ -197,7 +198,7 @@ def test_a_flood_of_tiny_frames_waits_outside(keys, monkeypatch):
         evil.end()
         evil.finish()
 
-    outcome, _ = meet(keys, script, timeout=30)
+    outcome, _ = meet(keys, script, timeout=60)
     assert len(outcome[0]) == 3000
     assert max(deepest) <= 16
 
@@ -207,31 +208,36 @@ def test_busy_for_ever_ends_at_the_limit(keys, monkeypatch, brisk):
 
     def script(evil):
         evil.until_rows()
-        for _ in range(150):
+        for _ in range(300):
             evil.aside(Kind.HEARTBEAT, encode(Heartbeat("test.swap", "working hard", "busy")), operation=0)
             time.sleep(0.01)
 
-    error, seconds = meet(keys, script, timeout=PATIENCE)
+    error, seconds = meet(keys, script, timeout=HURRY)
     assert isinstance(error, TransportError)
     assert "longer than its size allows" in one_line(error)
-    assert 2 * PATIENCE <= seconds < 4
+    assert 2 * HURRY <= seconds < 15
 
 
 def test_a_peer_that_reads_nothing_is_given_up(keys):
     """Its buffers fill, then ours; the deadline ends it."""
 
+    over = threading.Event()
+
     def script(evil):
         evil.until_rows()
-        time.sleep(1.5)
+        over.wait(PATIENCE)
 
     def victim(port):
-        with connect(keys.party("a", b=port, timeout=PATIENCE), "b") as peer:
-            return swap(peer, [np.zeros((100_000, 8), np.uint8)] * 60, parameters={"suite": "x"})
+        with connect(keys.party("a", b=port, timeout=HURRY), "b") as peer:
+            try:
+                return swap(peer, [np.zeros((100_000, 8), np.uint8)] * 60, parameters={"suite": "x"})
+            finally:
+                over.set()
 
     with Evil(keys) as evil:
         error, _ = duel(lambda: victim(evil.port), lambda: [script(evil), evil.sock.close()])
     assert isinstance(error, TransportError)
-    one_line(error)
+    assert "gave up after 1 s" in one_line(error)
 
 
 def test_an_abort_is_heard_from_a_peer_that_then_hangs_up(keys):

@@ -119,7 +119,7 @@ def test_lifting_reducing_and_joining():
         rlwe.join(RINGS[2], residues(RINGS[2], wide))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(bits=st.integers(1, 64), data=st.data())
 def test_packing(bits, data, kernel):
     values = data.draw(st.lists(st.integers(0, 2**bits - 1), max_size=40))

@@ -110,7 +110,7 @@ def fit_both(joined: Joined, *, peers=None, **parameters) -> tuple[VerticalGLM, 
 
 def compare(label: VerticalGLM, feature: VerticalGLM, joined: Joined, family: str, *, coef, error, **options) -> None:
     """With statsmodels' fit: coefficients relative to the larger of them and their error, errors relative."""
-    bases = {**label._fitted.design.bases, **feature._fitted.design.bases}
+    bases = {**label._half.design.bases, **feature._half.design.bases}
     fit, means, scales = by_statsmodels(joined, bases, family, **options)
     for model, names in (
         (feature, feature.coefficients.index),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from fusion.learning.metrics import auc
+
 PAGE = Path(__file__).parents[2] / "docs" / "learning.md"
 NUMBER = r"-?\d[\d,]*\.?\d*"
 
@@ -20,7 +22,11 @@ def test_the_logistic_example(capsys):
     names = {}
     exec(block, names)  # noqa: S102 - our own page
     assert "Logistic regression" in capsys.readouterr().out
-    assert names["auc"] > 0.65
+    # of the 500 rows that an intersection happens to put last 0.72, give or take 0.02; of all rows give or take 0.001,
+    # where the bank's columns alone have 0.656
+    assert names["auc"] > 0.6
+    halves = (names["model"], names["bank"][["used", "months"]]), (names["out"]["partner"], names["partner"])
+    assert auc(names["bank"]["default"], sum(model._half.linear(table) for model, table in halves)) > 0.715
     assert list(names["out"]["partner"].coefficients.index) == ["income", "owns"]
 
 

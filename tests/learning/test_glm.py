@@ -55,7 +55,7 @@ def test_ridge_minimises_what_it_says(clear, family, power):
     joined = Joined.draw(family)
     ridge = 0.05
     label, feature = fit_both(joined, family=family, power=power, ridge=ridge)
-    bases = {**label._fitted.design.bases, **feature._fitted.design.bases}
+    bases = {**label._half.design.bases, **feature._half.design.bases}
     x = pd.concat([columns(joined.feature, bases), columns(joined.label, bases)], axis=1).to_numpy()
     x = np.column_stack([(x - x.mean(0)) / x.std(0), np.ones(len(x))])
     w = joined.extra["weight"]
@@ -70,7 +70,7 @@ def test_ridge_minimises_what_it_says(clear, family, power):
         score = (w * (joined.y - m) * (m ** (1 - p) if p else 1)) @ x / w.sum() - penalty * beta
         information = (x.T * (w * m ** (2 - p) if p else w)) @ x / w.sum() + np.diag(penalty)
         beta += np.linalg.solve(information, score)
-    got = np.concatenate([feature._fitted.own, label._fitted.own, [label._fitted.intercept]])
+    got = np.concatenate([feature._half.own, label._half.own, [label._half.intercept]])
     np.testing.assert_allclose(got, beta, rtol=1e-5, atol=1e-7)
 
 

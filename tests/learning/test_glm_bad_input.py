@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import fusion
 from fusion.errors import FusionError, InputError, MismatchError, PeerAborted
 from fusion.learning import ConvergenceWarning, VerticalGLM, ideal
+from fusion.learning.design import Design, check_common
+from fusion.learning.vertical import VerticalObjective
 
 from .parties import FEATURE, LABEL, Joined, fit_both
 
@@ -96,6 +102,49 @@ LABEL_FAULTS = {
     "no weight": (lambda j: j.extra["weight"].__imul__(0), {}, "weights must be"),
     "infinite offset": (lambda j: j.extra.update(offset=np.full(700, np.inf)), {}, "offset holds NaN"),
     "exposure of the gaussian": (lambda j: None, {"family": "gaussian"}, "no exposure"),
+    "rare column": (
+        lambda j: setattr(j, "label", j.label.assign(rare=np.arange(700) == 5)),
+        {},
+        "'rare' has one value in all but 1 rows",
+    ),
+    "rare level": (
+        lambda j: setattr(j, "label", j.label.assign(rare=["a"] * 9 + ["b"] * 291 + ["c"] * 400)),
+        {},
+        "'rare[a]' has one value in all but 9 rows",
+    ),
+    "rare column of rows that count": (
+        lambda j: (
+            j.extra.update(weight=np.arange(700) < 500),
+            setattr(j, "label", j.label.assign(rare=np.arange(700) > 490)),
+        ),
+        {},
+        "'rare' has one value in all but 9 rows",
+    ),
+    "rare column of rows that do not": (
+        lambda j: (
+            j.extra.update(weight=np.arange(700) < 500),
+            setattr(j, "label", j.label.assign(rare=np.arange(700) == 600)),
+        ),
+        {},
+        "'rare' has one value in all but 1 rows",
+    ),
+    "rare events": (lambda j: setattr(j, "y", (np.arange(700) < 9) * 2.0), {}, "y has one value in all but 9 rows"),
+    "rare exposure": (
+        lambda j: j.extra.update(exposure=np.where(np.arange(700) < 9, 0.5, 1.0)),
+        {},
+        "exposure or offset has one value in all but 9 rows",
+    ),
+    "rare weight": (
+        lambda j: j.extra.update(weight=np.where(np.arange(700) < 9, 2.0, 1.0)),
+        {},
+        "weight has one value in all but 9 rows",
+    ),
+    "few rows that count": (lambda j: j.extra.update(weight=np.arange(700) < 389), {}, "389 rows are too few"),
+    "events in rows that do not count": (
+        lambda j: (j.extra.update(weight=np.arange(700) < 500), setattr(j, "y", np.maximum(np.arange(700) - 490, 0))),
+        {},
+        "y has one value in all but 9 rows",
+    ),
     "sums to a constant": (
         lambda j: setattr(j, "label", j.label[["age"]].assign(rest=7.0 - 2 * j.label.age)),
         {},
@@ -120,6 +169,36 @@ def test_labels(clear, joined, name):
     assert isinstance(raised[FEATURE], PeerAborted)
 
 
+def test_what_a_rare_column_of_the_label_party_would_tell(clear, joined, monkeypatch):
+    """Its correlation with a column of the other side is that side's value of one row: this is what is refused."""
+    joined.label = joined.label.assign(one=np.arange(700) == 5)
+    monkeypatch.setattr(Design, "check_common", lambda design, x: None)
+    seen = []
+    gram = VerticalObjective.gram
+    monkeypatch.setattr(VerticalObjective, "gram", lambda self: seen.append(gram(self)) or seen[-1])
+    fit_both(joined, ridge=1.0)
+    cost = joined.feature.cost
+    value = (cost.iloc[5] - cost.mean()) / cost.std(ddof=0)
+    share = 1 / 700
+    assert seen[0][1, -2] == pytest.approx(value / np.sqrt(share * (1 - share)), rel=1e-9)
+
+
+@given(st.lists(st.sampled_from([1.0, 1.0, 1.0, -2.0, 0.5]), min_size=20, max_size=60))
+def test_rows_apart_are_counted(values):
+    """Against counting every value: from 1 to 9 rows apart are too few, none and 10 are not."""
+    apart = len(values) - max(Counter(values).values())
+    if 0 < apart < 10:
+        with pytest.raises(InputError, match=f"in all but {apart} rows"):
+            check_common("it", np.array(values), "")
+    else:
+        check_common("it", np.array(values), "")
+
+
+def test_constant_weights_and_exposures_are_no_rare_ones(clear, joined):
+    joined.extra = {"weight": np.full(700, 2.0), "exposure": np.where(np.arange(700) < 10, 0.5, 1.0)}
+    fit_both(joined)
+
+
 def test_the_same_column_on_both_sides_is_found_through_the_noise(joined):
     joined.label = joined.label.assign(theirs=3 * joined.feature.cost + 1)
     assert "hospital[1], theirs add up" in str(outcomes(joined)[LABEL])
@@ -130,14 +209,15 @@ def test_a_ridge_makes_up_for_collinear_columns(clear, joined):
     label, feature = fit_both(joined, ridge=1e-3)
     assert np.isfinite(label.coefficients["std err"]).all()
     # both carry half of the weight
-    own = label._fitted.own[[column.source for column in label._fitted.design.columns].index("theirs")]
-    assert own == pytest.approx(feature._fitted.own[1], rel=1e-3)
+    own = label._half.own[[column.source for column in label._half.design.columns].index("theirs")]
+    assert own == pytest.approx(feature._half.own[1], rel=1e-3)
 
 
 @pytest.mark.parametrize(
     "parameters",
     [
         {"family": "binomial"},
+        {"family": {}},
         {"family": "tweedie"},
         {"family": "tweedie", "power": 2.0},
         {"power": 1.5},

@@ -33,7 +33,7 @@ def test_over_the_network(tmp_path):
             model = VerticalGLM().fit(peer, joined.label, joined.y, **joined.extra)
             predicted = model.predict(peer, joined.label, exposure=joined.extra["exposure"])
     finally:
-        other.join(30)
+        other.join(90)
     assert not other.is_alive()
     parts = {LABEL: joined.label, FEATURE: joined.feature}
     twin = ideal.GLM().fit(parts, joined.y, label=LABEL, **joined.extra)

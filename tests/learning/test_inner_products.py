@@ -69,11 +69,11 @@ def test_digits_below_rounding_say_nothing():
     )
     for told in asked:
         off = values(told) - 2**46
-        assert -(2**22) <= off.min() < -(2**22) * 0.9
-        assert 2**22 * 0.9 < off.max() < 2**22
-        assert abs(off.mean()) < 2**22 * 0.2
+        assert -(2**22) <= off.min() < -(2**22) * 0.85  # all 300 above it: 1 in 10^10
+        assert 2**22 * 0.85 < off.max() < 2**22
+        assert abs(off.mean()) < 2**22 * 0.2  # 6 standard deviations
         low = np.bincount(off & 7, minlength=8)
-        assert ((low - 37.5) ** 2 / 37.5).sum() < 35  # chi-square of 7 degrees of freedom: 1 in 10^5
+        assert ((low - 37.5) ** 2 / 37.5).sum() < 56  # chi-square of 7 degrees of freedom: 1 in 10^9
 
 
 def test_what_the_feature_party_opens_is_uniform(monkeypatch):
@@ -91,9 +91,9 @@ def test_what_the_feature_party_opens_is_uniform(monkeypatch):
     values = np.concatenate(opened)
     assert len(np.unique(values)) == 512
     counts = np.bincount((values >> np.uint64(47)).astype(int), minlength=8)  # the top 3 of 50 bits
-    assert ((counts - 64) ** 2 / 64).sum() < 35  # chi-square of 7 degrees of freedom: 1 in 10^5
+    assert ((counts - 64) ** 2 / 64).sum() < 56  # chi-square of 7 degrees of freedom: 1 in 10^9
     low = np.bincount((values & np.uint64(7)).astype(int), minlength=8)
-    assert ((low - 64) ** 2 / 64).sum() < 35
+    assert ((low - 64) ** 2 / 64).sum() < 56
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)

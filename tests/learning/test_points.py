@@ -15,7 +15,7 @@ from fusion.errors import InputError
 from fusion.learning import points
 from fusion.learning.design import Design
 from fusion.learning.logistic import VerticalLogistic
-from fusion.learning.logistic_half import Half
+from fusion.learning.logistic_half import LogisticHalf
 from fusion.learning.points import PointScale, average, card, parts, reason_codes
 
 SCALES = st.builds(
@@ -97,7 +97,7 @@ def half(table, intercept=-0.7):
     """A fitted half of one party, and its part of the linear predictor."""
     design, x = Design.fit(table)
     model, beta = VerticalLogistic(), np.linspace(-1, 1, x.shape[1])
-    model._half = Half(intercept is not None, "other", "", design, beta, intercept, {}, [])
+    model._half = LogisticHalf(intercept is not None, "other", "", design, beta, intercept, {}, [])
     return model, x @ beta + (intercept or 0.0)
 
 

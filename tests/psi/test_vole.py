@@ -269,7 +269,8 @@ def test_different_items_share_a_tag_as_often_as_its_width_says(monkeypatch):
     monkeypatch.setattr(vole, "join", counting)
     meet(vole, [sets(rng(i), 20_000, 1, 0) for i in range(3)], learn="left")
     assert runs == 60_000
-    assert store_twin.inside_interval(collisions, runs, 1 / 256), f"{collisions} of {runs}"
+    # so wide, 147 to 334, that chance leaves it once in a billion runs; tags of one bit more or less give 117 or 469
+    assert store_twin.inside_interval(collisions, runs, 1 / 256, 1 - 1e-9), f"{collisions} of {runs}"
 
 
 def chance_of_a_wrong_match(nx, ny, bits):
@@ -303,7 +304,7 @@ def test_wrong_matches_are_as_rare_as_the_formula_says(monkeypatch):
     with one_opening(monkeypatch):
         got = meet(vole, [sets(rng(i), n, n, 0) for i in range(runs)], learn="left")
     wrong = sum(bool(len(mine.ours)) for mine, _ in got)
-    assert store_twin.inside_interval(wrong, runs, chance), f"{wrong} of {runs}, expected {chance:.4f}"
+    assert store_twin.inside_interval(wrong, runs, chance, 1 - 1e-9), f"{wrong} of {runs}, expected {chance:.4f}"
 
 
 @pytest.mark.slow

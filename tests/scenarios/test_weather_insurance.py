@@ -164,7 +164,7 @@ def test_the_demo_between_two_processes_agrees_and_is_quick(tmp_path: Path) -> N
     command = [sys.executable, "-m", "fusion", "demo", "weather-insurance", "--json", "--report", str(target)]
     said = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=100).stdout)
     assert said["agrees_with_cleartext"] is True
-    assert said["seconds"] < 20
+    assert max(said["cpu_seconds"].values()) < 10
     assert said["bytes_sent"]["insurer"] < 40_000
     assert said["figures"]["insurer"]["policies"]["value"] == 645
     assert "<svg" in target.read_text("utf-8")

@@ -198,7 +198,7 @@ def test_csv_is_plain_while_it_can_be(tmp_path: Path) -> None:
     ),
     names=st.permutations(["a", "b,b", 'c"c']),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_csv_comes_back_as_it_was(table: tuple[int, list[list[str]]], names: list[str], tmp_path: Path) -> None:
     width, lines = table
     columns = {name: [line[i] for line in lines] for i, name in enumerate(names[:width])}

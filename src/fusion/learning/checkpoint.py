@@ -8,33 +8,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from fusion.errors import InputError
-from fusion.learning import files
+from fusion.learning import binding
+from fusion.learning.binding import Binding, Bound
 from fusion.learning.solver import Start, State
 
 __all__ = ["load", "save"]
 
-_VERSION = 1
-_WHAT = "the checkpoint"
 
-
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    version: int
-    fit: str  # a hash of everything that must be the same when the run goes on
+class _File(Bound, frozen=True, forbid_unknown_fields=True):
     round: int
     x: list[float]
     inverse: list[list[float]]
 
 
-def save(path: Path, fit: str, state: State) -> None:
+def save(path: Path, fit: Binding, state: State) -> None:
     """Replace the file by where the search stands; InputError when that fails."""
-    files.write(path, _File(_VERSION, fit, state.round, state.x.tolist(), state.inverse.tolist()), _WHAT)
+    binding.write(path, _File(binding.VERSION, fit.mark, state.round, state.x.tolist(), state.inverse.tolist()))
 
 
-def load(path: Path, fit: str, columns: int) -> Start | None:
+def load(path: Path, fit: Binding, columns: int) -> Start | None:
     """Where that fit stood; None without a file.
 
     Raises
@@ -42,11 +37,9 @@ def load(path: Path, fit: str, columns: int) -> Start | None:
     InputError
         When the file is damaged or belongs to another fit.
     """
-    content = files.read(path, _File, _WHAT)
+    content = binding.read(path, _File, fit)
     if content is None:
         return None
-    if content.version != _VERSION or content.fit != fit:
-        raise InputError(f"{path} belongs to a fit of other data or parameters; remove it to start afresh")
     x = np.array(content.x)
     if x.shape != (columns,) or [len(row) for row in content.inverse] != [columns] * columns or content.round < 1:
         raise InputError(f"{path} is damaged; remove it to start afresh")

@@ -9,18 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from fusion.errors import InputError
-from fusion.learning import files
+from fusion.learning import binding
+from fusion.learning.binding import Binding, Bound
 from fusion.learning.descent import State
 from fusion.learning.shares import MODULUS
 
 __all__ = ["Kept", "load", "save"]
-
-_VERSION = 1
-_WHAT = "the checkpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +39,7 @@ class Kept:
     losses: list[float]
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    version: int
-    fit: str  # a hash of everything that must be the same when the run goes on
+class _File(Bound, frozen=True, forbid_unknown_fields=True):
     run: str
     own: list[list[int]]
     theirs: list[list[int]]
@@ -53,12 +48,12 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     losses: list[float]
 
 
-def save(path: Path, fit: str, kept: Kept) -> None:
+def save(path: Path, fit: Binding, kept: Kept) -> None:
     """Replace the file; InputError when that fails."""
     last = kept.states[-1]
     content = _File(
-        _VERSION,
-        fit,
+        binding.VERSION,
+        fit.mark,
         kept.run.hex(),
         [state.own.tolist() for state in kept.states],
         [state.theirs.tolist() for state in kept.states],
@@ -66,10 +61,10 @@ def save(path: Path, fit: str, kept: Kept) -> None:
         last.their_sums.tolist(),
         kept.losses,
     )
-    files.write(path, content, _WHAT)
+    binding.write(path, content)
 
 
-def load(path: Path, fit: str, ours: int, theirs: int) -> Kept | None:
+def load(path: Path, fit: Binding, ours: int, theirs: int) -> Kept | None:
     """What `save` wrote; None without a file.
 
     Raises
@@ -77,11 +72,9 @@ def load(path: Path, fit: str, ours: int, theirs: int) -> Kept | None:
     InputError
         When the file is damaged or belongs to another fit.
     """
-    content = files.read(path, _File, _WHAT)
+    content = binding.read(path, _File, fit)
     if content is None:
         return None
-    if content.version != _VERSION or content.fit != fit:
-        raise InputError(f"{path} belongs to a fit of other data or parameters; remove it to start afresh")
     epochs, states = len(content.own_sums) - 1, len(content.own)
     try:
         run = bytes.fromhex(content.run)

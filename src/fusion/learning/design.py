@@ -11,7 +11,7 @@ import pandas as pd
 
 from fusion.errors import InputError
 
-__all__ = ["Column", "Design"]
+__all__ = ["Column", "Design", "check_common"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -105,12 +105,7 @@ class Design:
             When a column has one value in all but a few rows; names it.
         """
         for column, values in zip(self.columns, x.T, strict=True):
-            apart = len(values) - int(pd.Series(values).value_counts().iloc[0])
-            if apart < _FEWEST:
-                raise InputError(
-                    f"column {column.name!r} has one value in all but {apart} rows, so sums over it would tell about "
-                    f"those rows; at least {_FEWEST} are needed. Merge levels, or leave it out"
-                )
+            check_common(f"column {column.name!r}", values, "Merge levels, or leave it out")
 
     def apply(self, frame: Any) -> Floats:
         """The same columns of another frame, (n, k).
@@ -138,6 +133,20 @@ class Design:
             for column in self.columns
         ]
         return _stacked(parts, len(frame))
+
+
+def check_common(what: str, values: Floats, remedy: str) -> None:
+    """Refuse values, (n,), that are the same in all but a few rows: a sum with them would be one about those rows.
+
+    It does not matter whose values they are, as a sum of products tells of both factors.
+    """
+    middle = len(values) // 2
+    apart = int((values != np.partition(values, middle)[middle]).sum())  # what most rows have is the median
+    if 0 < apart < _FEWEST:
+        raise InputError(
+            f"{what} has one value in all but {apart} rows, so sums over it would tell about those rows; at least "
+            f"{_FEWEST} are needed. {remedy}"
+        )
 
 
 def _stacked(parts: list[Floats], rows: int) -> Floats:

@@ -66,7 +66,7 @@ class Family:
             if power is None or not 1 < power < 2:
                 raise InputError("family='tweedie' needs a power strictly between 1 and 2, such as power=1.5")
             return cls(name, float(power))
-        if name not in powers:
+        if name not in FAMILIES:
             raise InputError(f"no family {name!r}; there is {', '.join(FAMILIES)}")
         if power is not None:
             raise InputError(f"power is for family='tweedie', not for {name!r}; leave it out")

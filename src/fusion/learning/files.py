@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,7 +15,7 @@ __all__ = ["read", "write"]
 T = TypeVar("T")
 
 
-def write(path: Path, content: msgspec.Struct, what: str) -> None:
+def write(path: Path, content: msgspec.Struct | dict[str, Any], what: str) -> None:
     """Replace a JSON file as a whole, so that it is never half written; only its owner may read it.
 
     Raises

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,38 +11,34 @@ import pandas as pd
 
 from fusion.channel import Channel
 from fusion.errors import InputError, PeerError
-from fusion.learning import fitted as halves
 from fusion.learning import inner_products
-from fusion.learning.alignment import check_alignment, fingerprint
+from fusion.learning.binding import Binding
 from fusion.learning.design import Design
+from fusion.learning.estimator import Meeting, VerticalEstimator
 from fusion.learning.families import Family
-from fusion.learning.fitted import Fitted
+from fusion.learning.glm_half import GLMHalf
 from fusion.learning.labels import Labels, check_same_rows, offset_of
-from fusion.learning.solving import digest, solve
+from fusion.learning.solving import solve
 from fusion.learning.vertical import (
     VerticalObjective,
     ask_to_stop,
     one_channel,
-    open_fit,
     receive_numbers,
     send_numbers,
     serve,
-    swap_counts,
 )
 
 __all__ = ["VerticalGLM"]
 
 Floats = npt.NDArray[np.float64]
 
-_NAME = "VerticalGLM"
 _ROWS_PER_COLUMN = 20
 _ROWS_PER_ROUND = 5
 _ROWS_PER_PAIR = 5  # of columns of the label party: the Fisher matrix has a sum for each
 _FEWEST_ROWS = 300  # below, columns of few values can be computed from sums by lattice reduction
-_PARAMETERS = ("family", "power", "ridge", "fit_intercept", "max_rounds", "tolerance")
 
 
-class VerticalGLM:
+class VerticalGLM(VerticalEstimator[GLMHalf]):
     """Generalised linear model with columns of two parties; one of them, the label party, also holds the labels.
 
     Both parties build it with the same parameters, and call `fit` on their own columns of the same rows in the same
@@ -67,12 +62,17 @@ class VerticalGLM:
     Notes
     -----
     Columns are standardised by each party alone. Text and categorical columns get a column for each level but the most
-    frequent, the base. `coefficients` are per unit of the party's own columns; the other party's stand per standard
-    deviation of theirs.
+    frequent, the base. `coefficients` are per unit of the party's own columns, with standard error, z, p, interval and
+    relativity; the other party's stand per standard deviation of theirs.
 
     Parameters are checked against the other side's in the opening. `get_params` and `set_params` are those of
     scikit-learn, and ``sklearn.base.clone`` works; ``Pipeline`` and ``GridSearchCV`` do not, as `fit` takes a channel.
     """
+
+    _NAME = "VerticalGLM"
+    _OPERATION = "learning.glm"
+    _PARAMETERS = ("family", "power", "ridge", "fit_intercept", "max_rounds", "tolerance")
+    _HALF = GLMHalf
 
     def __init__(
         self,
@@ -90,22 +90,6 @@ class VerticalGLM:
         self.fit_intercept = fit_intercept
         self.max_rounds = max_rounds
         self.tolerance = tolerance
-        self._fitted: Fitted | None = None
-
-    def __repr__(self) -> str:
-        return f"VerticalGLM({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters of the constructor."""
-        return {name: getattr(self, name) for name in _PARAMETERS}
-
-    def set_params(self, **parameters: Any) -> Self:
-        """Change parameters before a fit."""
-        for name, value in parameters.items():
-            if name not in _PARAMETERS:
-                raise InputError(f"there is no parameter {name!r}; there is {', '.join(_PARAMETERS)}")
-            setattr(self, name, value)
-        return self
 
     def fit(
         self,
@@ -139,9 +123,10 @@ class VerticalGLM:
         Raises
         ------
         InputError
-            On columns or labels that cannot be used; with fewer rows than 300, or than 20 a column, 5 for each of
-            ``max_rounds`` and 5 for each pair of the label party's columns; or when a column of the feature party is
-            the same in all but 9 rows. What the label party sees would then say too much about single rows.
+            On columns or labels that cannot be used; with fewer rows of weight above 0 than 300, or than 20 a column, 5
+            for each of ``max_rounds`` and 5 for each pair of the label party's columns; or when a column of either
+            side, or labels, offsets or weights, are the same in all but 9 rows or fewer. What the label party sees
+            would then say too much about single rows.
         MismatchError
             When parameters, row counts or the order of rows differ.
 
@@ -150,34 +135,29 @@ class VerticalGLM:
         ConvergenceWarning, AlignmentWarning
         """
         channel = one_channel(peer)
-        with channel.operation("learning.glm.fit"):
+        with channel.operation(f"{self._OPERATION}.fit"):
             family = self._checked()
             channel.phase("reading columns")
             design, x = Design.fit(X, centre=bool(self.fit_intercept))
+            design.check_common(x)
+            labels = None
             if y is None:
                 if not (exposure is None and offset is None and weight is None and checkpoint is None):
                     raise InputError("exposure, offset, weight and checkpoint belong to the label party, who passes y")
-                design.check_common(x)
-                labels = None
             else:
                 check_same_rows(X, y=y, exposure=exposure, offset=offset, weight=weight)
                 labels = Labels.of(family, y, exposure, offset, weight, len(x))
-            label = channel.peer if labels is None else channel.name
-            session = open_fit(channel, label, len(x), self._announced())
-            check_alignment(channel, session, fingerprint(X))
-            ours = x.shape[1] + (self.fit_intercept and labels is not None)
-            theirs = swap_counts(channel, ours)
-            self._check_counts(len(x), *((theirs, ours) if labels is None else (ours, theirs)))
-            model = hashlib.sha256(b"fusion/learning/model/1/" + session.id).hexdigest()[:32]
+                design.check_common(x[labels.weight > 0])
+            met = self._meet(channel, X, x, label=labels is not None, constant=bool(self.fit_intercept))
             if labels is None:
-                fitted = self._answer(channel, family, x, design, theirs, model)
+                self._check_counts(len(x), met.theirs, x.shape[1])
+                half = self._answer(channel, family, x, design, met)
             else:
+                self._check_counts(labels.rows, x.shape[1] + bool(self.fit_intercept), met.theirs)
                 path = None if checkpoint is None else Path(checkpoint)
-                fitted = self._ask(channel, family, x, design, theirs, model, labels, path, fingerprint(X))
-            channel.finish(self._learned(channel, label))
-            if labels is not None and checkpoint is not None:
-                Path(checkpoint).unlink(missing_ok=True)
-            self._fitted = fitted
+                half = self._ask(channel, family, x, design, met, labels, path)
+            self._part(channel, met.label, checkpoint)
+            self._half = half
         return self
 
     def _ask(
@@ -186,12 +166,10 @@ class VerticalGLM:
         family: Family,
         x: Floats,
         design: Design,
-        theirs: int,
-        model: str,
+        met: Meeting,
         labels: Labels,
         path: Path | None,
-        order: bytes,
-    ) -> Fitted:
+    ) -> GLMHalf:
         """The label party's part."""
         products = inner_products.Asking(peer)
         objective = VerticalObjective(
@@ -202,11 +180,14 @@ class VerticalGLM:
             labels.y,
             labels.offset,
             labels.weight,
-            theirs=theirs,
+            theirs=met.theirs,
             intercept=self.fit_intercept,
         )
-        names = [f"{peer.peer}[{i}]" for i in range(theirs)] + [column.name for column in design.columns]
-        fit = digest(order, repr((self._announced(), theirs, x.shape)), x, labels.y, labels.offset, labels.weight)
+        names = [f"{peer.peer}[{i}]" for i in range(met.theirs)] + [column.name for column in design.columns]
+        kept = None
+        if path is not None:
+            announced = repr((self._announced(), met.theirs, x.shape))
+            kept = path, Binding(met.order, announced, x, labels.y, labels.offset, labels.weight)
         try:
             found = solve(
                 family,
@@ -218,29 +199,29 @@ class VerticalGLM:
                 rounds=int(self.max_rounds),
                 begin=peer.phase,
                 tell=peer.tell,
-                checkpoint=None if path is None else (path, fit),
+                checkpoint=kept,
             )
         finally:
             products.wipe()
-        ask_to_stop(peer, theirs)
-        fitted = Fitted.of_labels(
-            peer.peer, model, family, self.ridge, design, found, labels, intercept=self.fit_intercept
+        ask_to_stop(peer, met.theirs)
+        half = GLMHalf.of_labels(
+            peer.peer, met.model, family, self.ridge, design, found, labels, intercept=self.fit_intercept
         )
-        send_numbers(peer, np.concatenate([fitted.theirs, fitted.their_errors]))
-        return fitted
+        send_numbers(peer, np.concatenate([half.theirs, half.their_errors]))
+        return half
 
-    def _answer(self, peer: Channel, family: Family, x: Floats, design: Design, theirs: int, model: str) -> Fitted:
+    def _answer(self, peer: Channel, family: Family, x: Floats, design: Design, met: Meeting) -> GLMHalf:
         """The feature party's part."""
         peer.phase(f"answering {peer.peer}")
         products = inner_products.Answering(peer)
         try:
-            serve(peer, products, family, x, theirs=theirs, intercept=self.fit_intercept)
+            serve(peer, products, family, x, theirs=met.theirs, intercept=self.fit_intercept)
         finally:
             products.wipe()
         told = receive_numbers(peer, 2 * x.shape[1])
         if (told[x.shape[1] :] < 0).any():
             raise PeerError(f"{peer.peer} sent standard errors below 0; check that both run the same version")
-        return Fitted.of_features(peer.peer, model, family, self.ridge, design, told, len(x))
+        return GLMHalf.of_features(peer.peer, met.model, family, self.ridge, design, told, len(x))
 
     def predict(self, peer: Channel, X: Any, *, exposure: Any = None, offset: Any = None) -> Floats | None:
         """Predict means with the other party; the label party of the fit gets them, the other None.
@@ -265,109 +246,58 @@ class VerticalGLM:
         One flight: the feature party sends its part of the linear predictor of every row, which the label party could
         compute from any prediction anyhow.
         """
-        fitted, channel = self._known(), one_channel(peer)
-        with channel.operation("learning.glm.predict"):
-            if channel.peer != fitted.peer:
-                raise InputError(f"this model was fitted with {fitted.peer!r}, not with {channel.peer!r}")
-            channel.phase("predicting")
-            x = fitted.design.apply(X)
-            if not fitted.label and not (exposure is None and offset is None):
+
+        def added(rows: int) -> Floats:
+            if not half.label and not (exposure is None and offset is None):
                 raise InputError("exposure and offset belong to the label party")
             check_same_rows(X, exposure=exposure, offset=offset)
-            added = offset_of(fitted.family, exposure, offset, len(x))
-            label, other = (channel.name, channel.peer) if fitted.label else (channel.peer, channel.name)
-            session = channel.open(learn=label, kinds=(), rows=len(x), parameters={"model": fitted.model})
-            check_alignment(channel, session, fingerprint(X))
-            z = x @ fitted.own
-            means = None
-            if fitted.label:
-                z = z + receive_numbers(channel, len(x)) + (fitted.intercept or 0.0) + added
-                with np.errstate(over="ignore"):
-                    means = np.exp(z) if fitted.family.power else z
-                if not np.isfinite(means).all():
-                    raise InputError("a prediction is out of range; look for values far from those fitted on")
-            else:
-                send_numbers(channel, z)
-            channel.finish(
-                {
-                    label: ["the other side's part of the linear predictor of every row", "a prediction for every row"],
-                    other: ["how many rows were predicted"],
-                }
-            )
-        return means
+            return offset_of(half.kind, exposure, offset, rows)
 
-    def save(self, path: str | Path) -> None:
-        """Write this party's half of the model to a JSON file, which only its owner may read.
+        def means(z: Floats) -> Floats:
+            with np.errstate(over="ignore"):
+                found: Floats = np.exp(z) if half.power else z
+            if not np.isfinite(found).all():
+                raise InputError("a prediction is out of range; look for values far from those fitted on")
+            return found
 
-        Raises
-        ------
-        InputError
-            Before a fit, or when the file cannot be written.
-        """
-        halves.save(Path(path), _NAME, self.get_params(), self._known())
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read what `save` wrote. `predict` then works with the other party's half of the same fit.
-
-        Raises
-        ------
-        InputError
-            When the file is missing, damaged, or holds something else.
-        """
-        parameters, fitted = halves.load(Path(path), _NAME)
-        if set(parameters) != set(_PARAMETERS):
-            raise InputError(f"{path} is damaged; save the model again")
-        model = cls(**parameters)
-        model._checked()
-        model._fitted = fitted
-        return model
-
-    @property
-    def facts(self) -> dict[str, float]:
-        """Figures of the fit: rows; for the label party also columns, deviance, null deviance, D2 and so on."""
-        return dict(self._known().facts)
-
-    @property
-    def coefficients(self) -> pd.DataFrame:
-        """This party's coefficients per unit of its own columns: estimate, standard error, z, p, interval, relativity.
-
-        The label party's include the intercept: at 0 of its own columns, and at the mean of the other party's.
-        """
-        return self._known().coefficients
+        half = self._known()
+        return self._predict(peer, X, means, added)
 
     @property
     def other_coefficients(self) -> pd.DataFrame:
         """What the label party knows of the other party's: the same, per standard deviation of their columns."""
         return self._known().other
 
-    def summary(self) -> str:
-        """The fit as text: facts, this party's coefficients, and for the label party the other's, standardised."""
-        return self._known().summary()
-
     def leakage(self) -> dict[str, list[str]]:
         """What each side of a fit learns: sentences for the ``"label"`` and for the ``"feature"`` party."""
-        both = "how many columns and rows the other side has"
+        sizes = "how many columns and rows the other side has"
+        coefficients = "all coefficients and standard errors, the other side's per standard deviation of its columns"
+        correlations = "the correlations of the other side's columns among each other and with its own"
+        norms = "of each vector that the other side multiplies, the power of two next to its norm"
+        if self.family == "gaussian":
+            weighted = (
+                "the sums over all rows of each of the other side's columns times the weighted labels, and of the "
+                "weighted products of all columns (the Fisher matrix), once"
+            )
+            return {
+                "label": [coefficients, correlations, weighted, norms, sizes],
+                "feature": ["its own coefficients and their standard errors", sizes],
+            }
+        apart = "" if self.family == "tweedie" else ", for means and labels apart"
         return {
             "label": [
-                "all coefficients, the other side's per standard deviation of its columns",
+                coefficients,
                 "in every round, the sum over all rows of each of the other side's columns times the residuals (the "
-                "gradient), and the deviance",
-                "the correlations of the other side's columns among each other and with its own",
-                "the same sums of products weighted by the means (the Fisher matrix), once, at the end",
-                both,
+                f"gradient){apart}, and the deviance",
+                correlations,
+                "the same sums of products weighted by the means (the Fisher matrix), and the sum of squared residuals "
+                "(Pearson's), once, at the end",
+                norms,
+                "in every round, whether the other side's part of a linear predictor is out of range",
+                sizes,
             ],
-            "feature": ["its own coefficients and their standard errors, and its coefficients in every round", both],
+            "feature": ["its own coefficients and their standard errors, and its coefficients in every round", sizes],
         }
-
-    def _learned(self, peer: Channel, label: str) -> dict[str, list[str]]:
-        other, said = peer.peer if label == peer.name else peer.name, self.leakage()
-        return {label: said["label"], other: said["feature"]}
-
-    def _known(self) -> Fitted:
-        if self._fitted is None:
-            raise InputError("this model has not been fitted; call fit on both sides first")
-        return self._fitted
 
     def _announced(self) -> dict[str, str | int]:
         return {
@@ -381,10 +311,7 @@ class VerticalGLM:
 
     def _checked(self) -> Family:
         """Raise InputError on parameters out of range."""
-        for name in ("ridge", "tolerance", "max_rounds", "power"):
-            value = getattr(self, name)
-            if not (isinstance(value, int | float | np.number) or (name == "power" and value is None)):
-                raise InputError(f"{name} must be a number")
+        self._check_numbers("ridge", "tolerance", "max_rounds", optional="power")
         family = Family.of(self.family, self.power)
         if not 0 <= self.ridge < np.inf:
             raise InputError("ridge must be a number of 0 or more")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,18 +11,47 @@ import numpy.typing as npt
 from fusion.errors import InputError
 from fusion.learning.descent import Columns, Plan, Targets, prepare
 from fusion.learning.design import Design
+from fusion.learning.estimator import VerticalEstimator
 from fusion.learning.families import Family, Sums
-from fusion.learning.fitted import Fitted
 from fusion.learning.glm import VerticalGLM
+from fusion.learning.glm_half import GLMHalf
 from fusion.learning.labels import Labels, binary_labels, offset_of, row_weights
 from fusion.learning.logistic import VerticalLogistic, probabilities
-from fusion.learning.logistic_half import Half
+from fusion.learning.logistic_half import LogisticHalf
 from fusion.learning.solving import solve
 from fusion.learning.training import Found, best_epoch, stops
 
 __all__ = ["GLM", "Logistic", "Pooled", "descend"]
 
 Floats = npt.NDArray[np.float64]
+E = TypeVar("E", bound=VerticalEstimator[Any])
+
+
+def _columns(
+    X_parts: Mapping[str, Any], label: str, *, centre: bool = True
+) -> tuple[str, tuple[Design, Floats], tuple[Design, Floats]]:
+    """The feature party's name, and designs with columns: its own, and the label party's."""
+    if len(X_parts) != 2 or label not in X_parts:
+        raise InputError("X_parts must name two parties, the label party among them")
+    (feature,) = X_parts.keys() - {label}
+    theirs, ours = (Design.fit(X_parts[party], centre=centre) for party in (feature, label))
+    if len(theirs[1]) != len(ours[1]):
+        raise InputError(f"{feature} has {len(theirs[1])} rows, {label} {len(ours[1])}; they must be the same")
+    theirs[0].check_common(theirs[1])
+    return feature, theirs, ours
+
+
+def _holding(model: E, half: Any) -> E:
+    """A model of one party."""
+    model._half = half
+    return model
+
+
+def _linear(parties: Mapping[str, VerticalEstimator[Any]], X_parts: Mapping[str, Any]) -> Floats:
+    """The linear predictor of both parties' columns."""
+    if X_parts.keys() != parties.keys():
+        raise InputError(f"X_parts must name {' and '.join(parties)}")
+    return np.asarray(sum(parties[party]._known().linear(X) for party, X in X_parts.items()))
 
 
 class Pooled:
@@ -103,15 +132,11 @@ class GLM(VerticalGLM):
         InputError
         """
         family = self._checked()
-        if len(X_parts) != 2 or label not in X_parts:
-            raise InputError("X_parts must name two parties, the label party among them")
-        (feature,) = X_parts.keys() - {label}
-        designs = {party: Design.fit(X, centre=bool(self.fit_intercept)) for party, X in X_parts.items()}
-        (theirs, xa), (ours, xb) = designs[feature], designs[label]
-        if len(xa) != len(xb):
-            raise InputError(f"{feature} has {len(xa)} rows, {label} {len(xb)}; they must be the same")
-        self._check_counts(len(xb), xb.shape[1] + bool(self.fit_intercept), xa.shape[1])
+        feature, (theirs, xa), (ours, xb) = _columns(X_parts, label, centre=bool(self.fit_intercept))
         labels = Labels.of(family, y, exposure, offset, weight, len(xb))
+        for rows in (xb, xb[labels.weight > 0]):
+            ours.check_common(rows)
+        self._check_counts(labels.rows, xb.shape[1] + bool(self.fit_intercept), xa.shape[1])
         x = np.column_stack([xa, xb, *([np.ones(len(xb))] if self.fit_intercept else [])])
         intercept = x.shape[1] - 1 if self.fit_intercept else None
         objective = Pooled(family, x, labels.y, labels.offset, labels.weight, intercept)
@@ -125,29 +150,23 @@ class GLM(VerticalGLM):
             tolerance=self.tolerance,
             rounds=int(self.max_rounds),
         )
-        own = Fitted.of_labels(feature, "", family, self.ridge, ours, found, labels, intercept=bool(self.fit_intercept))
+        intercept_too = bool(self.fit_intercept)
+        own = GLMHalf.of_labels(feature, "", family, self.ridge, ours, found, labels, intercept=intercept_too)
         told = np.concatenate([own.theirs, own.their_errors])
-        other = Fitted.of_features(label, "", family, self.ridge, theirs, told, len(xb))
-        self.parties = {}
-        for party, half in ((label, own), (feature, other)):
-            self.parties[party] = VerticalGLM(**self.get_params())
-            self.parties[party]._fitted = half
-        self._fitted = own
-        return self
+        other = GLMHalf.of_features(label, "", family, self.ridge, theirs, told, len(xb))
+        self.parties = {
+            party: _holding(VerticalGLM(**self.get_params()), half) for party, half in ((label, own), (feature, other))
+        }
+        return _holding(self, own)
 
     def predict(  # type: ignore[override]
         self, X_parts: Mapping[str, Any], *, exposure: Any = None, offset: Any = None
     ) -> Floats:
         """Predicted means, (n,): what the label party of `VerticalGLM.predict` gets."""
-        fitted = self._known()
-        if X_parts.keys() != self.parties.keys():
-            raise InputError(f"X_parts must name {' and '.join(self.parties)}")
-        z: Floats = np.asarray(fitted.intercept or 0.0)
-        for party, X in X_parts.items():
-            half = self.parties[party]._known()
-            z = z + half.design.apply(X) @ half.own
-        z = z + offset_of(fitted.family, exposure, offset, len(z))
-        return np.exp(z) if fitted.family.power else z
+        half = self._known()
+        z = _linear(self.parties, X_parts)
+        z = z + offset_of(half.kind, exposure, offset, len(z))
+        return np.exp(z) if half.power else z
 
 
 def descend(
@@ -228,18 +247,12 @@ class Logistic(VerticalLogistic):
         InputError
         """
         self._checked()
-        if len(X_parts) != 2 or label not in X_parts:
-            raise InputError("X_parts must name two parties, the label party among them")
-        (feature,) = X_parts.keys() - {label}
-        (theirs, xa), (ours, xb) = (Design.fit(X_parts[party]) for party in (feature, label))
-        if len(xa) != len(xb):
-            raise InputError(f"{feature} has {len(xa)} rows, {label} {len(xb)}; they must be the same")
-        theirs.check_common(xa)
+        feature, (theirs, xa), (ours, xb) = _columns(X_parts, label)
         plan = self._plan(len(xb), b"ideal")
-        self._check_counts(plan, xb.shape[1] + 1, xa.shape[1], label=True)
         labels = binary_labels(y, len(xb))
-        self._check_labels(labels)
         targets = Targets(labels, row_weights(labels, weight, self.class_weight))
+        self._check_labels(targets)
+        self._check_counts(plan, xb.shape[1] + 1, xa.shape[1], targets.weight)
         halves = [
             prepare(x, float(self.ridge), [column.name for column in design.columns], intercept=design is ours)
             for design, x in ((theirs, xa), (ours, xb))
@@ -247,13 +260,16 @@ class Logistic(VerticalLogistic):
         found = descend(
             plan, halves[0], halves[1], targets, epochs=self._most_epochs(plan), patience=int(self.patience)
         )
-        self.parties = {}
-        for party, other, design, half in ((feature, label, theirs, found[0]), (label, feature, ours, found[1])):
-            self.parties[party] = VerticalLogistic(**self.get_params())
-            of = targets if party == label else None
-            self.parties[party]._half = Half.of(other, "", design, half, plan, of)
-        self._half = self.parties[label]._half
-        return self
+        self.parties = {
+            party: _holding(
+                VerticalLogistic(**self.get_params()), LogisticHalf.of(other, "", design, half, plan, its_targets)
+            )
+            for party, other, design, half, its_targets in (
+                (feature, label, theirs, found[0], None),
+                (label, feature, ours, found[1], targets),
+            )
+        }
+        return _holding(self, self.parties[label]._known())
 
     def predict(self, X_parts: Mapping[str, Any]) -> Floats:  # type: ignore[override]
         """Probabilities of label 1, (n,): what the label party of `VerticalLogistic.predict` gets."""
@@ -262,7 +278,4 @@ class Logistic(VerticalLogistic):
     def decision_function(self, X_parts: Mapping[str, Any]) -> Floats:  # type: ignore[override]
         """The linear predictor, (n,)."""
         self._known()
-        if X_parts.keys() != self.parties.keys():
-            raise InputError(f"X_parts must name {' and '.join(self.parties)}")
-        parts = [self.parties[party]._known().linear(X) for party, X in X_parts.items()]
-        return np.asarray(sum(parts))
+        return _linear(self.parties, X_parts)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fusion.errors import InputError
+from fusion.learning.design import check_common
 from fusion.learning.families import Family, Sums
 from fusion.learning.objective import Estimate
 
@@ -37,7 +38,16 @@ class Labels:
         if (weights < 0).any() or not weights.any():
             raise InputError("weights must be 0 or more, and not all 0")
         family.check(labels, weights)
-        return cls(labels, offset_of(family, exposure, offset, rows), weights)
+        offsets = offset_of(family, exposure, offset, rows)
+        counted = weights > 0
+        for what, values in (("weight", weights), ("y", labels[counted]), ("exposure or offset", offsets[counted])):
+            check_common(what, values, "Pass more rows, or leave those out on both sides")
+        return cls(labels, offsets, weights)
+
+    @property
+    def rows(self) -> int:
+        """How many count."""
+        return int((self.weight > 0).sum())
 
     def start(self, family: Family) -> tuple[float, float]:
         """The intercept to begin with, and the mean second derivative by the linear predictor there."""

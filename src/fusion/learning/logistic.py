@@ -15,22 +15,19 @@ import pandas as pd
 
 from fusion.channel import Channel
 from fusion.errors import InputError, PeerError
-from fusion.learning import logistic_half as halves
-from fusion.learning.alignment import check_alignment, fingerprint
+from fusion.learning.binding import Binding
 from fusion.learning.descent import LARGEST_COLUMN, LARGEST_WEIGHT, Plan, Targets, check_batches, prepare
 from fusion.learning.design import Design
+from fusion.learning.estimator import VerticalEstimator
 from fusion.learning.labels import binary_labels, check_same_rows, row_weights
-from fusion.learning.logistic_half import Half
-from fusion.learning.solving import digest
+from fusion.learning.logistic_half import LogisticHalf
 from fusion.learning.training import train
-from fusion.learning.vertical import one_channel, open_fit, receive_numbers, send_numbers, swap_counts, swap_numbers
+from fusion.learning.vertical import one_channel, swap_numbers
 
 __all__ = ["RangeWarning", "VerticalLogistic"]
 
 Floats = npt.NDArray[np.float64]
 
-_NAME = "VerticalLogistic"
-_PARAMETERS = ("ridge", "class_weight", "epochs", "batch", "rate", "validation", "patience")
 # A coefficient is worth some 17 bits about labels: with 20 rows a column that is less than a bit for each label, and
 # below some 300 rows what it is worth can be computed. docs/decisions/0022 has the count.
 _ROWS_PER_COLUMN = 10
@@ -42,6 +39,10 @@ _STEPS = 240
 _FEWEST_EPOCHS = 8
 _MOST_STEPS = 1 << 13
 _MOST_BATCH = 4096
+# Below, a step moves weights by so few of their last digits that how these were rounded tells labels of single rows;
+# above, columns are so short that in a step all but a few rows are rounded to 0. docs/decisions/0022 has both.
+LEAST_RATE = 1e-6
+MOST_RIDGE = 1e3
 _FAR = 12.0
 _FARTHEST = 16.0
 
@@ -50,7 +51,7 @@ class RangeWarning(UserWarning):
     """Linear predictors may lie where the series of the logistic function is off by more than 2e-3."""
 
 
-class VerticalLogistic:
+class VerticalLogistic(VerticalEstimator[LogisticHalf]):
     """Logistic regression with columns of two parties; one of them, the label party, also holds the labels.
 
     Both parties build it with the same parameters, and call `fit` on their own columns of the same rows in the same
@@ -60,7 +61,7 @@ class VerticalLogistic:
     Parameters
     ----------
     ridge : float
-        Adds half of it times the squared standardised coefficients, intercept apart, to the mean loss.
+        Adds half of it times the squared standardised coefficients, intercept apart, to the mean loss; at most 1000.
     class_weight : "balanced", {0: number, 1: number} or None
         What rows of a label weigh; balanced lets both labels weigh the same in all.
     epochs : int, optional
@@ -68,7 +69,7 @@ class VerticalLogistic:
     batch : int
         Most rows in a step, at most 4096.
     rate : float
-        Length of a step, above 0 and at most 2; columns are prepared so that 2 suits all data. Weights may need less.
+        Length of a step, from 1e-6 to 2; columns are prepared so that 2 suits all data. Weights may need less.
     validation : float
         Share of the rows, below 0.5, held out to stop early; 0: none.
     patience : int
@@ -77,7 +78,7 @@ class VerticalLogistic:
     Notes
     -----
     Columns are standardised by each party alone. Text and categorical columns get a column for each level but the most
-    frequent, the base. `coefficients` are per unit of the party's own columns.
+    frequent, the base. `coefficients` are per unit of the party's own columns, with their odds ratios.
 
     The logistic function is a series of sines, within 2e-4 for linear predictors from -8 to 8 and 2e-3 from -12 to 12.
     A fit whose linear predictors may lie beyond 12 warns, and beyond 16 it is an error.
@@ -85,6 +86,11 @@ class VerticalLogistic:
     Parameters are checked against the other side's in the opening. `get_params` and `set_params` are those of
     scikit-learn, and ``sklearn.base.clone`` works; ``Pipeline`` and ``GridSearchCV`` do not, as `fit` takes a channel.
     """
+
+    _NAME = "VerticalLogistic"
+    _OPERATION = "learning.logistic"
+    _PARAMETERS = ("ridge", "class_weight", "epochs", "batch", "rate", "validation", "patience")
+    _HALF = LogisticHalf
 
     def __init__(
         self,
@@ -104,22 +110,6 @@ class VerticalLogistic:
         self.rate = rate
         self.validation = validation
         self.patience = patience
-        self._half: Half | None = None
-
-    def __repr__(self) -> str:
-        return f"VerticalLogistic({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters of the constructor."""
-        return {name: getattr(self, name) for name in _PARAMETERS}
-
-    def set_params(self, **parameters: Any) -> Self:
-        """Change parameters before a fit."""
-        for name, value in parameters.items():
-            if name not in _PARAMETERS:
-                raise InputError(f"there is no parameter {name!r}; there is {', '.join(_PARAMETERS)}")
-            setattr(self, name, value)
-        return self
 
     def fit(
         self, peer: Channel, X: Any, y: Any = None, *, weight: Any = None, checkpoint: str | Path | None = None
@@ -144,8 +134,8 @@ class VerticalLogistic:
         InputError
             On columns or labels that cannot be used; with fewer rows to train on than 300, or than 20 for each column
             of the feature party and 10 for each of the label party; with fewer than 20 rows held out, if there are
-            any, or fewer than 10 of a label; when a column of the feature party is the same in all but 9 rows; or when
-            linear predictors may lie beyond 16.
+            any, or fewer than 10 of a label, rows of weight 0 not counted; when a column of the feature party
+            is the same in all but 9 rows or fewer; or when linear predictors may lie beyond 16.
         MismatchError
             When parameters, row counts or the order of rows differ.
 
@@ -154,7 +144,7 @@ class VerticalLogistic:
         RangeWarning, AlignmentWarning
         """
         channel = one_channel(peer)
-        with channel.operation("learning.logistic.fit"):
+        with channel.operation(f"{self._OPERATION}.fit"):
             self._checked()
             channel.phase("reading columns")
             design, x = Design.fit(X)
@@ -166,16 +156,14 @@ class VerticalLogistic:
             else:
                 check_same_rows(X, y=y, weight=weight)
                 labels = binary_labels(y, len(x))
-                self._check_labels(labels)
                 targets = Targets(labels, row_weights(labels, weight, self.class_weight))
-            label = channel.peer if targets is None else channel.name
-            session = open_fit(channel, label, len(x), self._announced())
-            order = fingerprint(X)
-            check_alignment(channel, session, order)
-            ours = x.shape[1] + (targets is not None)
-            theirs = swap_counts(channel, ours)
-            plan = self._plan(len(x), hashlib.sha256(b"fusion/learning/run/1/" + session.id).digest())
-            self._check_counts(plan, ours, theirs, targets is not None)
+                self._check_labels(targets)
+            met = self._meet(channel, X, x, label=targets is not None, constant=True)
+            plan = self._plan(len(x), hashlib.sha256(b"fusion/learning/run/1/" + met.session).digest())
+            if targets is None:
+                self._check_counts(plan, met.theirs, x.shape[1], np.ones(len(x)))
+            else:
+                self._check_counts(plan, x.shape[1] + 1, met.theirs, targets.weight)
             names = [column.name for column in design.columns]
             columns = prepare(x, float(self.ridge), names, intercept=targets is not None)
             epochs = self._most_epochs(plan)
@@ -186,18 +174,16 @@ class VerticalLogistic:
                 check_batches(plan, targets.weight[:, None], epochs, LARGEST_WEIGHT, "weights")
                 parts = (targets.y, targets.weight)
             if checkpoint is not None:
-                kept = Path(checkpoint), digest(order, repr((self._announced(), theirs, x.shape)), x, *parts)
+                announced = repr((self._announced(), met.theirs, x.shape))
+                kept = Path(checkpoint), Binding(met.order, announced, x, *parts)
             found = train(
-                channel, plan, columns, theirs, targets, epochs=epochs, patience=int(self.patience), checkpoint=kept
+                channel, plan, columns, met.theirs, targets, epochs=epochs, patience=int(self.patience), checkpoint=kept
             )
             design_columns = x if targets is None else np.column_stack([x, np.ones(len(x))])
             reach = math.ceil(float(np.abs(design_columns @ found.coefficients).max()))
             farthest = self._check_reach(channel, reach)
-            channel.finish(self._learned(channel, label))
-            if checkpoint is not None:
-                Path(checkpoint).unlink(missing_ok=True)
-            model = hashlib.sha256(b"fusion/learning/model/1/" + session.id).hexdigest()[:32]
-            self._half = Half.of(channel.peer, model, design, found, plan, targets)
+            self._part(channel, met.label, checkpoint)
+            self._half = LogisticHalf.of(channel.peer, met.model, design, found, plan, targets)
         if farthest > _FAR:
             warnings.warn(
                 f"linear predictors may lie as far out as {farthest:.0f}, and beyond {_FAR:.0f} the logistic function "
@@ -228,87 +214,23 @@ class VerticalLogistic:
         One flight: the feature party sends its part of the linear predictor of every row, which the label party could
         compute from any prediction anyhow.
         """
-        z = self.decision_function(peer, X)
-        return None if z is None else probabilities(z)
+        return self._predict(peer, X, probabilities)
 
     def decision_function(self, peer: Channel, X: Any) -> Floats | None:
         """The linear predictor, (n,), whose logistic function `predict` returns; the same otherwise."""
-        half, channel = self._known(), one_channel(peer)
-        with channel.operation("learning.logistic.predict"):
-            if channel.peer != half.peer:
-                raise InputError(f"this model was fitted with {half.peer!r}, not with {channel.peer!r}")
-            channel.phase("predicting")
-            z = half.linear(X)
-            label, other = (channel.name, channel.peer) if half.label else (channel.peer, channel.name)
-            session = channel.open(learn=label, kinds=(), rows=len(z), parameters={"model": half.model})
-            check_alignment(channel, session, fingerprint(X))
-            found = None
-            if half.label:
-                found = z + receive_numbers(channel, len(z))
-            else:
-                send_numbers(channel, z)
-            channel.finish(
-                {
-                    label: ["the other side's part of the linear predictor of every row", "a prediction for every row"],
-                    other: ["how many rows were predicted"],
-                }
-            )
-        return found
-
-    def save(self, path: str | Path) -> None:
-        """Write this party's half of the model to a JSON file, which only its owner may read.
-
-        Raises
-        ------
-        InputError
-            Before a fit, or when the file cannot be written.
-        """
-        halves.save(Path(path), _NAME, self.get_params(), self._known())
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read what `save` wrote. `predict` then works with the other party's half of the same fit.
-
-        Raises
-        ------
-        InputError
-            When the file is missing, damaged, or holds something else.
-        """
-        parameters, half = halves.load(Path(path), _NAME)
-        if set(parameters) != set(_PARAMETERS):
-            raise InputError(f"{path} is damaged; save the model again")
-        model = cls(**parameters)
-        model._checked()
-        model._half = half
-        return model
-
-    @property
-    def facts(self) -> dict[str, float]:
-        """Figures of the fit: rows, rows held out, epochs; for the label party also its labels and the loss."""
-        return dict(self._known().facts)
+        return self._predict(peer, X, lambda z: z)
 
     @property
     def history(self) -> pd.DataFrame:
         """For the label party of a fit with validation: the mean loss on the rows held out after each epoch."""
         return self._known().history
 
-    @property
-    def coefficients(self) -> pd.DataFrame:
-        """This party's coefficients per unit of its own columns, and their odds ratios.
-
-        The label party's include the intercept: at 0 of its own columns, and at the mean of the other party's.
-        """
-        return self._known().coefficients
-
-    def summary(self) -> str:
-        """The fit as text: facts, and this party's coefficients."""
-        return self._known().summary()
-
     def leakage(self) -> dict[str, list[str]]:
         """What each side of a fit learns: sentences for the ``"label"`` and for the ``"feature"`` party."""
         both = [
             "how many columns and rows the other side has, how many epochs were run, and which the model is of",
             "the largest part of a linear predictor that is the other side's, rounded up to a whole number",
+            "where the other side's checkpoint stands, if it has one",
         ]
         held = ["after every epoch, the mean loss on the rows held out"] if self.validation else []
         return {
@@ -318,15 +240,6 @@ class VerticalLogistic:
                 *both,
             ],
         }
-
-    def _learned(self, peer: Channel, label: str) -> dict[str, list[str]]:
-        other, said = peer.peer if label == peer.name else peer.name, self.leakage()
-        return {label: said["label"], other: said["feature"]}
-
-    def _known(self) -> Half:
-        if self._half is None:
-            raise InputError("this model has not been fitted; call fit on both sides first")
-        return self._half
 
     def _announced(self) -> dict[str, str | int]:
         weights = self.class_weight
@@ -344,20 +257,17 @@ class VerticalLogistic:
 
     def _checked(self) -> None:
         """Raise InputError on parameters out of range."""
-        for name in ("ridge", "rate", "validation", "batch", "patience", "epochs"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not (
-                isinstance(value, int | float | np.number) or (name == "epochs" and value is None)
-            ):
-                raise InputError(f"{name} must be a number")
+        self._check_numbers("ridge", "rate", "validation", "batch", "patience", optional="epochs")
         for name, most in (("batch", _MOST_BATCH), ("patience", _MOST_STEPS), ("epochs", _MOST_STEPS)):
             value = getattr(self, name)
             if value is not None and not (1 <= value <= most and value == int(value)):
                 raise InputError(f"{name} must be a whole number from 1 to {most}")
-        if not 0 <= self.ridge < np.inf:
-            raise InputError("ridge must be a number of 0 or more")
-        if not 0 < self.rate <= 2:
-            raise InputError("rate must be above 0 and at most 2")
+        if not 0 <= self.ridge <= MOST_RIDGE:
+            raise InputError(f"ridge must be from 0 to {MOST_RIDGE:g}; with more, few rows would count in a step")
+        if not LEAST_RATE <= self.rate <= 2:
+            raise InputError(
+                f"rate must be from {LEAST_RATE:g} to 2; shorter steps would tell labels by their rounding"
+            )
         if not 0 <= self.validation < 0.5:
             raise InputError("validation must be 0 or more and below 0.5")
         weights = self.class_weight
@@ -368,29 +278,31 @@ class VerticalLogistic:
         if not good:
             raise InputError("class_weight must be 'balanced', None, or a number above 0 for each of 0 and 1")
 
-    def _check_labels(self, labels: Floats) -> None:
+    def _check_labels(self, targets: Targets) -> None:
         """Refuse labels so rare that coefficients are about the few rows that have them."""
-        if min(labels.sum(), len(labels) - labels.sum()) < _FEWEST_LABELS:
+        ones = targets.y[targets.weight > 0].sum()
+        if min(ones, (targets.weight > 0).sum() - ones) < _FEWEST_LABELS:
             raise InputError(
                 f"fewer than {_FEWEST_LABELS} rows have one of the labels, so coefficients would tell which; pass more "
                 "rows"
             )
 
-    def _check_counts(self, plan: Plan, ours: int, theirs: int, label: bool) -> None:
-        """Refuse fits from whose coefficients labels could be computed."""
-        of_label, of_feature = (ours, theirs) if label else (theirs, ours)
+    def _check_counts(self, plan: Plan, of_label: int, of_feature: int, weight: Floats) -> None:
+        """Refuse fits from whose coefficients labels could be computed; rows without weight do not count."""
         if not of_feature:
             raise InputError("the feature party has no column to fit; pass at least one")
+        held = sum(int((weight[batch] > 0).sum()) for batch in plan.held_out())
+        rows = int((weight > 0).sum()) - held
         needed = max(_FEWEST_ROWS, _ROWS_PER_COLUMN * of_label + _ROWS_PER_THEIR_COLUMN * of_feature)
-        if plan.rows - plan.held < needed:
+        if rows < needed:
             raise InputError(
-                f"{plan.rows - plan.held} rows to train on are too few: {of_feature} columns of the feature party and "
-                f"{of_label} of the label party need {needed}, lest coefficients tell labels; leave columns out"
+                f"{rows} rows to train on are too few: {of_feature} columns of the feature party and {of_label} of the "
+                f"label party need {needed}, lest coefficients tell labels; leave columns out"
             )
-        if self.validation and plan.held < _FEWEST_HELD:
+        if self.validation and held < _FEWEST_HELD:
             raise InputError(
-                f"{plan.held} rows held out are too few, lest losses tell about single rows; hold out {_FEWEST_HELD}, "
-                "or none"
+                f"{held} rows held out are too few, lest losses tell about single rows; hold out {_FEWEST_HELD}, or "
+                "none"
             )
 
     def _plan(self, rows: int, seed: bytes) -> Plan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fusion.learning import checkpoint as checkpoints
+from fusion.learning.binding import Binding
 from fusion.learning.families import Family
 from fusion.learning.labels import Labels
 from fusion.learning.objective import Estimate, Objective, estimate
 from fusion.learning.solver import State
 
-__all__ = ["digest", "solve"]
+__all__ = ["solve"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,7 +31,7 @@ def solve(
     rounds: int,
     begin: Callable[[str], None] = lambda text: None,
     tell: Callable[[str], None] = lambda text: None,
-    checkpoint: tuple[Path, str] | None = None,
+    checkpoint: tuple[Path, Binding] | None = None,
 ) -> Estimate:
     """Fit an objective, whoever computes it; see `estimate`.
 
@@ -45,8 +45,8 @@ def solve(
         Hears how many rounds there were, in a few words that the other side may read.
     tell : callable
         Hears the deviance after every round.
-    checkpoint : (path, str), optional
-        Where to keep the state, and a hash of everything that must be the same to go on from there.
+    checkpoint : (path, Binding), optional
+        Where to keep the state, and what must be the same to go on from there.
     """
     null, constant = labels.null(family)
 
@@ -75,11 +75,3 @@ def solve(
             resume=None if checkpoint is None else checkpoints.load(*checkpoint, objective.columns),
             accepted=accepted,
         )
-
-
-def digest(order: bytes, text: str, *columns: Floats) -> str:
-    """A hash of parameters and data, for a checkpoint; it never leaves this party."""
-    found = hashlib.sha256(order + text.encode())
-    for column in columns:
-        found.update(np.ascontiguousarray(column).tobytes())
-    return found.hexdigest()

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from fusion.channel import Channel
 from fusion.errors import PeerError
 from fusion.learning import descent_checkpoint as checkpoints
+from fusion.learning.binding import Binding
 from fusion.learning.descent import Columns, Descent, Plan, Targets
 from fusion.learning.descent_checkpoint import Kept
 from fusion.learning.shares import Shared
@@ -64,7 +65,7 @@ def train(
     *,
     epochs: int,
     patience: int,
-    checkpoint: tuple[Path, str] | None = None,
+    checkpoint: tuple[Path, Binding] | None = None,
 ) -> Found:
     """Run one party's side.
 
@@ -78,8 +79,8 @@ def train(
         The most.
     patience : int
         With rows held out: stop when the loss has not fallen for so many.
-    checkpoint : (path, str), optional
-        Where to keep the shares, and a hash of everything that must be the same to go on from there.
+    checkpoint : (path, Binding), optional
+        Where to keep the shares, and what must be the same to go on from there.
 
     Raises
     ------
@@ -120,7 +121,7 @@ def train(
 
 
 def _agreed(
-    peer: Channel, plan: Plan, ours: int, theirs: int, checkpoint: tuple[Path, str] | None
+    peer: Channel, plan: Plan, ours: int, theirs: int, checkpoint: tuple[Path, Binding] | None
 ) -> tuple[Plan, Kept]:
     """Where both sides can go on: at the last epoch that both kept of the same run, or at the start of a new one."""
     fresh = Kept(plan.seed, (), [])
