@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusion.aggregation.masked import Client, Rounds, Server, agreed
+from fusion.aggregation.masked import Client, Round, Rounds, Server, agreed
 from fusion.aggregation.masked.client import ANSWERED, MASKED
 from fusion.aggregation.masked.messages import (
     Answer,
@@ -494,7 +494,7 @@ def test_shares_for_another_number_of_rounds() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: {"signatures": (bytes(64), *c.signatures[1:])}, "signature of c000 .* is forged"),
+        (lambda c: {"signatures": (bytes(64), bytes(64), *c.signatures[2:])}, "signature of c000 .* is forged"),
         (
             lambda c: {"signatures": (c.signatures[1], c.signatures[0], *c.signatures[2:])},
             "signature of c000 .* forged",
@@ -513,6 +513,16 @@ def test_a_closing_that_is_refused(change: Callable, message: str) -> None:
     closing = cast.round.closing(cast.round.total())
     with pytest.raises(PeerError, match=message):
         cast.clients["c000"].confirm(cast.survivors, altered(closing, Closing, **change(decode(closing, Closing, ""))))
+
+
+def test_one_bad_signature_does_not_keep_the_sum_from_the_others() -> None:
+    """The server passes signatures on unseen; as many as the threshold must hold."""
+    cast = Cast.make(5).set_up().mask().answer(["c001", "c002", "c003", "c004"])
+    cast.round.add_answer("c000", altered(cast.clients["c000"].answer(cast.survivors), Answer, signature=bytes(64)))
+    total = cast.round.total()
+    names, told = cast.clients["c001"].confirm(cast.survivors, cast.round.closing(total))
+    assert list(names) == cast.names
+    np.testing.assert_array_equal(told, total)
 
 
 def test_signatures_under_another_list() -> None:
@@ -600,6 +610,20 @@ def test_a_bad_lock_between_two_clients_is_not_laid_on_a_third() -> None:
     cast.round.add_answer("c000", altered(answer, Answer, locks=locks[: 33 * 2] + bytes(33) + locks[33 * 3 :]))
     np.testing.assert_array_equal(cast.round.total(), cast.sum(cast.names))
     assert cast.round.wrong in (("c000",), ("c002",))
+
+
+def test_one_client_with_bad_locks_for_many_does_not_keep_the_server_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the four who come before c004 is a misfit beside it: all are sought, and after four tries no more."""
+    monkeypatch.setattr("fusion.aggregation.masked.server._TRIES", 4)
+    checked, checks = Round._checked, []
+    monkeypatch.setattr(Round, "_checked", lambda self, holders: checks.append(holders) or checked(self, holders))
+    cast = Cast.make(12).set_up().mask().answer([f"c{index:03d}" for index in range(12) if index != 4])
+    answer = cast.clients["c004"].answer(cast.survivors)
+    locks = decode(answer, Answer, "test").locks
+    cast.round.add_answer("c004", altered(answer, Answer, locks=bytes(33 * 4) + locks[33 * 4 :]))
+    np.testing.assert_array_equal(cast.round.total(), cast.sum(cast.names))
+    assert set(cast.round.wrong) < set(cast.names[:4])
+    assert len(checks) <= 1 + 4 + 2 * 4
 
 
 def test_more_wrong_answers_than_others_make_up_for() -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 import fusion
-from fusion.channel import Channel, Opening
+from fusion.channel import Channel, Opening, Policy
 from fusion.errors import InputError, PolicyError
 
 
@@ -56,3 +57,23 @@ def few_rows(peer: str, ours: Opening, theirs: Opening | None) -> None:
     """Intersect with a partner that brings fewer than 500 rows."""
     if (peer, ours.operation) == ("partner", "psi.intersect") and theirs is not None and theirs.rows >= 500:
         raise PolicyError("canary: these are too many rows")
+
+
+def at_most(rows: int) -> Callable[[Policy], Policy]:
+    """Policies with a limit of their own."""
+
+    def limited(policy: Policy) -> Policy:
+        @functools.wraps(policy)
+        def check(peer: str, ours: Opening, theirs: Opening | None) -> None:
+            if theirs is not None and theirs.rows > rows:
+                raise PolicyError("too many rows")
+            policy(peer, ours, theirs)
+
+        return check
+
+    return limited
+
+
+@at_most(1000)
+def limited(peer: str, ours: Opening, theirs: Opening | None) -> None:
+    """Nothing beyond the limit."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import itertools
 import os
 import random
@@ -21,7 +22,7 @@ from flwr.app import Context, Message, RecordDict
 
 from fusion.channel import Identity, allow_all
 from fusion.errors import InputError, PeerError, TransportError
-from fusion.flower import InProcessGrid, attend, find_parties, introduce, wire, worker
+from fusion.flower import InProcessGrid, attend, attendance, find_parties, introduce, wire, worker
 from fusion.flower.descriptor import Descriptor, Job, Visit, folder_of_sessions
 
 from . import roles
@@ -250,12 +251,30 @@ def renamed(*_: Any) -> None:
     raise AssertionError
 
 
-@pytest.mark.parametrize("policy", [lambda *_: None, renamed, functools.partial(roles.few_rows, "bank"), Path.cwd])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        lambda *_: None,
+        renamed,
+        functools.partial(roles.few_rows, "bank"),
+        Path.cwd,
+        roles.at_most(10)(roles.limited),
+        roles.at_most(1000)(roles.limited),
+    ],
+)
 def test_a_policy_that_another_process_does_not_find(federation: Federation, policy: Any) -> None:
     """Nor may it find another function, by a name that was borrowed."""
     federation._client_app = lambda message, context: attend(message, context, ROLES, policy=policy)
     with pytest.raises(TransportError, match="bank with InputError, partner with InputError"):
         introduce(federation, {"bank": 1, "partner": 2}, "match", {"count": 10})
+
+
+def test_a_function_of_a_module_that_was_loaded_again() -> None:
+    before = roles.match, roles.few_rows, roles.limited
+    importlib.reload(roles)
+    for function in before:
+        assert getattr(roles, function.__name__) is not function
+        assert attendance._name(function, "a role") == f"{roles.__name__}:{function.__name__}"
 
 
 def first_visit(federation: Federation, number: int, node: int = 1) -> Visit:

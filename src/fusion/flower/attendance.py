@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import msgspec
@@ -125,10 +126,25 @@ def _refusal(error: FusionError) -> Visit:
 def _name(function: Role | Policy, what: str) -> str:
     module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
     found = getattr(sys.modules.get(module), name, None)
-    # by code, since Flower may have loaded the module again; a wrapper has the name of what it wraps, and other code
-    if module == "__main__" or found is None or getattr(found, "__code__", 0) != getattr(function, "__code__", 1):
+    if module == "__main__" or not (isinstance(found, FunctionType) and _same(found, function)):
         raise InputError(f"{what} is a function at the top of a module, as another process must find it by name")
     return f"{module}:{name}"
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two functions do the same: Flower may have loaded their module again since one of them was made.
+
+    A wrapper has the name of what it wraps and other code; two that one decorator made differ in what they hold.
+    """
+    if one is other or not (isinstance(one, FunctionType) and isinstance(other, FunctionType)):
+        return one is other or (isinstance(one, Scalar) and type(one) is type(other) and one == other)
+    held, others = _held(one), _held(other)
+    return one.__code__ == other.__code__ and len(held) == len(others) and all(map(_same, held, others))
+
+
+def _held(function: FunctionType) -> list[object]:
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    return [*cells, *(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
 
 
 def _visit(job: Job, party: str, packet: bytes) -> Visit:

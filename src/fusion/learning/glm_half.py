@@ -128,11 +128,15 @@ class GLMHalf(Half):
         return text(f"Generalised linear model: {self.family}{power}, {link} link", facts, blocks, notes)
 
     def fits(self) -> bool:
-        """Whether there is an error for each coefficient; InputError on another family than there is."""
+        """Whether there is an error for each coefficient; InputError on another family than there is.
+
+        A label party without intercept has centred no column.
+        """
         return (
             len(self.errors) == len(self.own)
             and len(self.theirs) == len(self.their_errors)
             and self.kind.power == self.power
+            and (not self.label or self.intercept is not None or not any(each.mean for each in self.design.columns))
         )
 
 

@@ -123,11 +123,14 @@ def load(path: Path, estimator: str, kind: type[H]) -> tuple[dict[str, Any], H]:
     # what would not be written like this was not written by us
     if _flat(half) != body:
         raise InputError(f"{path} holds no saved model that this version can read")
-    columns, sources = half.design.columns, half.design.sources
+    columns, sources, bases = half.design.columns, half.design.sources, half.design.bases
     whole = (
         len(half.own) == len(columns)
-        and all(column.scale > 0 and column.source in sources for column in columns)
-        and all(base in sources for base in half.design.bases)
+        and all(column.scale > 0 for column in columns)
+        and {column.source for column in columns} == set(sources)
+        and {column.source for column in columns if column.level is not None} == set(bases)
+        and all(column.level is not None or column.source not in bases for column in columns)
+        and (half.label or half.intercept is None)
         and half.fits()
     )
     if not whole:

@@ -237,10 +237,14 @@ class Client(Participant[Parameters, _State]):
                 f"{len(signers)} clients signed the list of survivors; the threshold is {self.parameters.threshold}"
             )
         signed = agreed.to_sign(agreed.survivors_digest(listed))
-        for signer, signature in zip(signers, message.signatures, strict=True):
-            name = self.parameters.clients[signer]
-            if not agreed.verify(self._pins[name], signature, signed):
-                raise PeerError(f"the signature of {name} under the list of survivors is forged or for another list")
+        # the server cannot tell a bad signature, and one client shall not keep the sum from the others by it
+        forged = [
+            self.parameters.clients[signer]
+            for signer, signature in zip(signers, message.signatures, strict=True)
+            if not agreed.verify(self._pins[self.parameters.clients[signer]], signature, signed)
+        ]
+        if len(signers) - len(forged) < self.parameters.threshold:
+            raise PeerError(f"the signature of {forged[0]} under the list of survivors is forged or for another list")
         names = tuple(self.parameters.clients[client] for client in listed.included)
         if message.words is None:
             return names, None

@@ -13,6 +13,7 @@ server holds one, however many clients there are.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +41,7 @@ from fusion.errors import InputError, PeerError, TransportError
 
 __all__ = ["Round", "Server"]
 
-_TRIES = 32  # sets of answers that are tried when the first does not open
+_TRIES = 32  # sets of answers that are tried when the first does not open, and groups in which those to name are sought
 
 
 class Server:
@@ -218,12 +219,18 @@ class Round:
                 others = [holder for holder in holders if holder not in doubted][:needed]
                 with contextlib.suppress(PeerError):
                     secrets = self._checked(others)
-                    self.wrong = tuple(self._server.parameters.clients[each] for each in self._misfits(doubted, others))
+                    wrong = self._misfits(doubted, others, iter(range(_TRIES)))
+                    self.wrong = tuple(self._server.parameters.clients[each] for each in wrong)
                     return secrets
             raise
 
-    def _misfits(self, doubted: list[int], others: list[int]) -> list[int]:
-        """Those of the doubted whose answers do not open with those of others, which open by themselves."""
+    def _misfits(self, doubted: list[int], others: list[int], tries: Iterator[int]) -> list[int]:
+        """Those of the doubted whose answers do not open with those of others, which open by themselves.
+
+        One client's bad locks make many misfits; when the tries are over, those that are left are not named.
+        """
+        if next(tries, None) is None:
+            return []
         size = len(doubted)
         with contextlib.suppress(PeerError):
             # two sets of others: one bad lock between two clients shows only where both are
@@ -232,7 +239,8 @@ class Round:
             return []
         if size == 1:
             return doubted
-        return self._misfits(doubted[: size // 2], others) + self._misfits(doubted[size // 2 :], others)
+        first, second = doubted[: size // 2], doubted[size // 2 :]
+        return self._misfits(first, others, tries) + self._misfits(second, others, tries)
 
     def _checked(self, holders: list[int]) -> list[bytes]:
         """The secret of every client of the run, as it committed to it, from the answers of these holders."""
