@@ -71,7 +71,9 @@ def read_csv(path: Path) -> pa.Table:
     ragged: list[pyarrow.csv.InvalidRow] = []
     for block in _BLOCKS:
         with contextlib.suppress(pa.ArrowInvalid):
-            return _body(path, names, ragged, block, quoted=quoted)
+            table = _body(path, names, ragged, block, quoted=quoted)
+            pa.default_memory_pool().release_unused()  # the text itself, as large as the table: for what comes next
+            return table
         if ragged:
             break
     else:
