@@ -32,7 +32,8 @@ def meet(
                 with peer.operation("psi.intersect"):
                     session = peer.open(learn=learn, kinds=("text",), rows=len(pair[side]), parameters={})
                     found = protocol.matches(peer, session, [pair[side]].pop)
-                    same = b"" if found is None or learn != "both" else found.tags.tobytes()[:64]
+                    assert found is None or (found.tags is None) == (learn != "both")
+                    same = b"" if found is None or found.tags is None else found.tags.tobytes()[:64]
                     peer.finish({}, result=same)
                     got.append(found)
             return got

@@ -134,7 +134,7 @@ def matches(peer: Channel, session: Session, hand_over: Callable[[], Rows]) -> M
         return None
     peer.phase("matching")
     mine, _ = join(our_tags, np.concatenate(their_tags) if their_tags else np.empty((0, width), np.uint8))
-    return Matches(order[mine], our_tags.take(mine, axis=0))
+    return Matches(order[mine], our_tags.take(mine, axis=0) if session.ours.learn == "both" else None)
 
 
 def _check_cut(peer: Channel, what: str, count: int, missing: int) -> None:

@@ -100,10 +100,12 @@ def intersect(
         if matches is None:
             peer.finish(_learned(session, peer, None), notes=_notes(items, session, peer, None), settled=settled)
             return None
-        agreed = hashlib.sha256(b"fusion/psi/result/1" + session.id + matches.tags.tobytes()).digest()
+        agreed = b""
+        if matches.tags is not None:
+            agreed = hashlib.sha256(b"fusion/psi/result/1" + session.id + matches.tags.tobytes()).digest()
         peer.finish(
             _learned(session, peer, len(matches.ours)),
-            result=agreed if learn == "both" else b"",
+            result=agreed,
             notes=_notes(items, session, peer, len(matches.ours)),
             settled=settled,
         )

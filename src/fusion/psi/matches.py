@@ -24,12 +24,12 @@ class Matches:
     ----------
     ours : (k,) int64
         Which of this side's items they are.
-    tags : (k, t) uint8
-        Their tags, ascending; two learners have the same.
+    tags : (k, t) uint8, or None
+        Their tags, ascending, for two learners to compare: they have the same.
     """
 
     ours: Indices
-    tags: Rows
+    tags: Rows | None
 
 
 def tag_bytes(ours: int, theirs: int) -> int:

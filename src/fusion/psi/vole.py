@@ -128,10 +128,11 @@ def _receiver(peer: Channel, session: Session, hand_over: Callable[[], Rows]) ->
     theirs = _receive(peer, _TAGS, session.theirs.rows, width)
     peer.phase("matching")
     mine, other = join(ours, theirs)
-    if session.ours.learn == "both":
-        bits = np.zeros(len(theirs), np.bool_)
-        bits[other] = True
-        _send(peer, (_BITS, _frames(np.packbits(bits).reshape(-1, 1))))
+    if session.ours.learn != "both":
+        return Matches(mine, None)
+    bits = np.zeros(len(theirs), np.bool_)
+    bits[other] = True
+    _send(peer, (_BITS, _frames(np.packbits(bits).reshape(-1, 1))))
     return Matches(mine, ours.take(mine, axis=0))
 
 
