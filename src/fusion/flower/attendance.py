@@ -29,7 +29,9 @@ __all__ = ["Role", "attend"]
 
 Role = Callable[[Channel, Mapping[str, Scalar], Mapping[str, Any]], Mapping[str, Scalar] | None]
 
-MOST_SESSIONS = 8  # of one party, under way at a time: the server begins them, and each is a process
+# of one party, under way at a time: the server begins them, and each is a process, which stays up to a minute longer
+# once its outcome was fetched
+MOST_SESSIONS = 8
 _START = 60.0  # seconds for a Python to start
 _PLACE = ".place"
 _KEPT = 7 * 86400.0  # seconds that the trace of a session stays

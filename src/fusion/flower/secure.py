@@ -271,7 +271,11 @@ class Run:
                 current.add_answer(name, wire.config_of(message, {"answer": bytes}, name)["answer"])
         total = self._enough(current.total)
         for name in current.wrong:
-            log(WARNING, "%s gave shares that do not fit the others', which were enough", name)
+            log(
+                WARNING,
+                "%s: its answer does not fit the others', which were enough; it or one that dealt to it is at fault",
+                name,
+            )
         return self._mean(lane, included, total), included
 
     def _parameters(self, lane: str) -> Parameters | joint.Parameters:

@@ -138,7 +138,8 @@ class Design:
 def check_common(what: str, values: Floats, remedy: str) -> None:
     """Refuse values, (n,), that are the same in all but a few rows: a sum with them would be one about those rows.
 
-    It does not matter whose values they are, as a sum of products tells of both factors.
+    It does not matter whose values they are, as a sum of products tells of both factors. This is against accidents:
+    values of which one outweighs all others, without the others being alike, pass.
     """
     middle = len(values) // 2
     apart = int((values != np.partition(values, middle)[middle]).sum())  # what most rows have is the median

@@ -27,10 +27,10 @@ Threat model
     clients of whom c answer twice give fewer. The c clients know their own values, so that what is learned of the
     others is the sum over at least t - c >= 2 of them. A client answers once and holds its keys in memory alone.
     Clients are semi-honest towards the result: one that lies about its value changes the sum by as much as its bound
-    allows, or by any amount if it deviates; one that sends wrong shares is found out, and the sum fails unless the
-    others' are enough. The party that adds up in a group is trusted to pass the sum on unchanged. A party that sums
-    the same values twice with others missing shows the difference, as with any exact sum; within one call that is
-    prevented.
+    allows, or by any amount if it deviates; one that sends wrong shares is found out, and the sum fails unless enough
+    others' fit with few left out. The party that adds up in a group is trusted to pass the sum on unchanged. A party
+    that sums the same values twice with others missing shows the difference, as with any exact sum; within one call
+    that is prevented.
 Rounds and bytes
     Four messages from each client and four to it. One of them is the vector: 4 bytes a value while n times the largest
     whole number stays below 2^31, else 8. Beside it a client of n sends some 190 n + 300 bytes and receives 370 n. In a

@@ -195,7 +195,8 @@ class _Service:
     def _end(self) -> tuple[Hosted, bytes]:
         total = self._round.total()
         self.notes += [
-            f"{name} gave shares that do not fit the others', which were enough" for name in self._round.wrong
+            f"{name}: its answer does not fit the others', which were enough; it or one that dealt to it is at fault"
+            for name in self._round.wrong
         ]
         self.hosted = Hosted(total, self._round.included, tuple(self.notes))
         return self.hosted, self._round.closing(total if self._tell else None)
