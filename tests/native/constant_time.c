@@ -63,7 +63,9 @@ static void run_code(const uint8_t *round_keys)
     for (int t = 0; t < STRETCHES; t++) points[t] = 7 * t % LEAVES;
     hide(points, sizeof points);
     hide(values, sizeof values);
-    fusion_excode_scatter_noise(&code, x, points, values, LEAVES, before, next, 0, ALL);
+    fusion_excode_scatter_noise(&code, y, points, values, LEAVES, before, next, 0, ALL);
+    next[0] = 0;
+    fusion_excode_scatter(&code, x, y, before, next, 0, ALL);
     fusion_excode_order(&code, order, starts, 0, 0, 1);
     fusion_excode_sum(before, x, 0, ALL);
     next[0] = 0;
