@@ -23,7 +23,7 @@ def test_floats_are_rounded_once_from_the_exact_product(decimals, data):
     most = MAX_LIMIT / 10**decimals
     values = data.draw(st.lists(st.floats(-most, most), min_size=1, max_size=20))
     exact = [round(Fraction(value) * 10**decimals) for value in values]
-    assume(all(abs(number) <= MAX_LIMIT for number in exact))  # the float `most` itself may lie beyond
+    assume(all(abs(value * 10.0**decimals) < 2.0**63 for value in values))  # `most` itself may be rounded to 2^63
     assert encode(table(*values), decimals, MAX_LIMIT).ravel().tolist() == exact
 
 
