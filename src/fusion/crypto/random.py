@@ -48,7 +48,7 @@ def permutation(n: int, source: Source = os.urandom) -> NDArray[np.int64]:
 
 
 def _words(n: int, key: bytes) -> NDArray[np.uint64]:
-    """Random words from one key: the system's generator would take longer for them than sorting does."""
+    """Random words from one key; drawn from the system, they would take about as long as sorting them."""
     blocks = np.zeros((-(-n // 2), block.WIDTH), np.uint8)
     blocks.view("<u8")[:, 0] = np.arange(len(blocks))
     words: NDArray[np.uint64] = block.encrypt(key, blocks).view("<u8").ravel()[:n]

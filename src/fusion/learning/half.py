@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +26,7 @@ _WHAT = "the saved model"
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Half:
+class Half(ABC):
     """What a party holds after a fit; each model adds fields, of types that JSON has or arrays of floats.
 
     Attributes
@@ -71,17 +72,17 @@ class Half:
         return [f"base level of {column}: {level}" for column, level in self.design.bases.items()]
 
     @property
+    @abstractmethod
     def coefficients(self) -> pd.DataFrame:
         """Of this party's columns, per unit."""
-        raise NotImplementedError
 
+    @abstractmethod
     def summary(self) -> str:
         """The fit as text."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fits(self) -> bool:
         """Whether the fields that the model adds fit together; InputError if one is out of range."""
-        raise NotImplementedError
 
 
 H = TypeVar("H", bound=Half)

@@ -4,7 +4,7 @@
 
 enum { ELEMENT = GF128_BYTES, SIDE = FUSION_EXCODE_SIDE };
 /* Elements worked on at once, and columns contracted at once: what they need stays in the first cache. */
-enum { BATCH = FUSION_EXCODE_BATCH, COLUMNS = 64 };
+enum { BATCH = 512, COLUMNS = 64 };
 enum { LARGEST_BUCKET = 4096, MOST_BUCKETS = 1 << 16, LARGEST_PIECE = 2 * LARGEST_BUCKET };
 
 typedef uint64_t element __attribute__((vector_size(ELEMENT), aligned(1), may_alias));

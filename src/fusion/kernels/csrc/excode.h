@@ -23,7 +23,6 @@
 #include "gf128.h"
 
 #define FUSION_EXCODE_SIDE 16
-#define FUSION_EXCODE_BATCH 512
 
 /* n <= 2^28; weights: c_0 to c_15. All of it is public: time and memory access depend on nothing else. */
 typedef struct {

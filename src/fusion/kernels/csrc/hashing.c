@@ -3,8 +3,6 @@
 #include "big_endian.h"
 #include "constant_time.h"
 
-#include <string.h>
-
 enum { SIDE = SHA256_SIDE, LANES = SHA512_LANES };
 /* The most bytes of a last block that leave room for its end: a set bit and the length of all. */
 enum { LAST = SHA256_BLOCK - 9 };
@@ -63,7 +61,7 @@ static void prefix_init(const fusion_sha256 *sha, shared_prefix *s, const uint8_
 }
 
 /* Whether `size` bytes after the prefix end in the first block. */
-static inline int fits(const shared_prefix *s, size_t size) { return s->used + smaller(size, LAST) <= LAST && size <= LAST; }
+static inline int fits(const shared_prefix *s, size_t size) { return size <= LAST && s->used + size <= LAST; }
 
 /* Ends message k, whose `size` bytes after the prefix are in place, before zeros. */
 static inline void close_block(shared_prefix *s, size_t k, size_t size)
